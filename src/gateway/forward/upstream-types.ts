@@ -1,0 +1,71 @@
+/**
+ * What the upstream client offers to the request path. Header lists are flat arrays [name, value, name, value, ...]
+ * in wire order, latin1, as in `IncomingMessage.rawHeaders`.
+ */
+export interface UpstreamRequest {
+  readonly method: string;
+  /** Request target in origin-form, already canonical. */
+  readonly target: string;
+  /** Everything but `Host`, `Connection` and the framing, which the client writes itself. */
+  readonly headers: readonly string[];
+  /** 'none' = no body and no framing header; a number = Content-Length; 'chunked' = unknown length. */
+  readonly body: 'none' | 'chunked' | number;
+  /** May be sent once more when a reused connection closed before any byte came back. */
+  readonly retryable: boolean;
+}
+
+/** Events of one exchange, in order: informational*, head, data*, end | failed (failed may come at any point). */
+export interface UpstreamEvents {
+  /** A 1xx answer other than 101. */
+  onInformational(status: number, headers: string[]): void;
+  /** `length`: a number = Content-Length, 'chunked', 'close' = until the connection closes, 'none' = no body follows. */
+  onHead(
+    status: number,
+    reason: string,
+    headers: string[],
+    length: number | 'chunked' | 'close' | 'none',
+  ): void;
+  /** The chunk is the receiver's to keep. Return false to stop reading until `resume()`. */
+  onData(chunk: Buffer): boolean;
+  onEnd(trailers: string[]): void;
+  onFailed(failure: UpstreamFailure): void;
+  /** The upstream takes more body again after `write` returned false. */
+  onDrain(): void;
+}
+
+export interface UpstreamFailure {
+  readonly kind: 'unreachable' | 'connect-timeout' | 'reset' | 'invalid';
+  /** For the log; names no secret. */
+  readonly detail: string;
+}
+
+/** One request in progress. */
+export interface UpstreamExchange {
+  /** Sends a piece of the body. False = wait for `onDrain`. */
+  write(chunk: Buffer): boolean;
+  /** Ends the body; trailers only with a chunked body. */
+  end(trailers?: readonly string[]): void;
+  resume(): void;
+  /** Gives up: closes the connection; no event follows. Harmless after the end. */
+  abort(): void;
+}
+
+export interface UpstreamClientOptions {
+  /** Milliseconds. */
+  readonly connectTimeout: number;
+  /** Idle connections kept per origin. */
+  readonly maxIdle: number;
+  /** Milliseconds an idle connection is kept. */
+  readonly idleTimeout: number;
+  /** Largest response head in bytes. */
+  readonly headBytes: number;
+}
+
+export interface UpstreamClient {
+  /** Starts an exchange with `origin` (`http://host:port` or `https://host:port`). Events never come synchronously. */
+  request(origin: string, request: UpstreamRequest, events: UpstreamEvents): UpstreamExchange;
+  /** Connections now open: in use and idle. */
+  connections(): { readonly active: number; readonly idle: number };
+  /** Closes idle connections, and each active one after its exchange. */
+  close(): void;
+}
