@@ -18,8 +18,8 @@ export type SnapshotSection = keyof Snapshot;
 /** A realm as its keepers in the primary know it at one moment. */
 export interface RealmSnapshot {
   readonly settings: Omit<RealmSettings, 'introspection'>;
-  /** Whether the primary answers `introspect` for this realm. */
-  readonly introspects: boolean;
+  /** How long an introspected token may be kept, in ms; null = the realm does not introspect. */
+  readonly introspectionCache: number | null;
   /** Accepted issuers; empty until the discovery document could be read once and none are configured. */
   readonly issuers: readonly string[];
   readonly keys: RealmKeys;

@@ -1,0 +1,339 @@
+import { compactVerify, errors } from 'jose';
+import type { ControlChannel } from '../contracts/control-channel.ts';
+import type { Principal } from '../contracts/principal.ts';
+import type { RealmSnapshot } from '../contracts/snapshot.ts';
+import { Refusal } from '../errors.ts';
+import { principalFromClaims } from '../realm/claims.ts';
+import { isJwtShaped, parseJwt } from './compact-jwt.ts';
+import type { JsonObject } from './compact-jwt.ts';
+import { Introspection } from './introspect.ts';
+import { isB64Token } from './read-token.ts';
+import { compileRealm } from './realm-state.ts';
+import type { RealmState } from './realm-state.ts';
+import { TokenCache } from './token-cache.ts';
+import type { VerifiedToken } from './token-cache.ts';
+import { checkClaims, checkHeader, issuerOf } from './token-checks.ts';
+import type { CheckedHeader } from './token-checks.ts';
+import type { VerificationKey } from './verification-keys.ts';
+import { WorkQueue } from './work-queue.ts';
+
+export interface AuthenticatorOptions {
+  readonly control: ControlChannel;
+  /** Bound of the verified-token cache. */
+  readonly cacheBytes: number;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/** How a token check can end. */
+export const CHECK_RESULTS = [
+  'valid_cached',
+  'valid',
+  'token_invalid',
+  'token_expired',
+  'token_revoked',
+  'keys_unavailable',
+  'overloaded',
+  'internal_error',
+] as const;
+
+export type CheckResult = (typeof CHECK_RESULTS)[number];
+
+/** Checks by result since the start, and the verified-token cache as it is now. */
+export interface TokenStats extends Readonly<Record<CheckResult, number>> {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/**
+ * Signature checks in the thread pool at a time, and how many may wait. The pool has four threads, which name
+ * look-ups for upstreams share; a thousand waiting checks take less than a tenth of a second.
+ */
+const SIGNATURES = { concurrency: 4, backlog: 1024 };
+
+const NOT_ACTIVE = 'the token is not active';
+
+/**
+ * Decides whether a bearer token is good, and who it speaks for. It knows the realms from the last `apply`; the
+ * primary is asked only about a key id that the snapshot lacks, and for introspection.
+ */
+export class Authenticator {
+  readonly #control: ControlChannel;
+  readonly #now: () => number;
+  readonly #cache: TokenCache;
+  readonly #signatures = new WorkQueue(SIGNATURES.concurrency, SIGNATURES.backlog);
+  readonly #introspection: Introspection;
+  readonly #inProgress = new Map<string, Promise<Principal>>();
+  readonly #refreshing = new Map<string, Promise<void>>();
+  readonly #results: Record<CheckResult, number> = {
+    valid_cached: 0,
+    valid: 0,
+    token_invalid: 0,
+    token_expired: 0,
+    token_revoked: 0,
+    keys_unavailable: 0,
+    overloaded: 0,
+    internal_error: 0,
+  };
+  #realms: ReadonlyMap<string, RealmState> = new Map();
+  #revision = 0;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#control = options.control;
+    this.#now = options.now ?? Date.now;
+    this.#cache = new TokenCache(options.cacheBytes);
+    this.#introspection = new Introspection(options.control, this.#now);
+  }
+
+  /** Takes new realms, keys and revocations. Tokens that are no longer good by them are refused from here on. */
+  apply(realms: readonly RealmSnapshot[]): void {
+    const states = new Map<string, RealmState>();
+    for (const snapshot of realms) {
+      const { name } = snapshot.settings;
+      states.set(name, compileRealm(snapshot, this.#realms.get(name) ?? null));
+    }
+    this.#realms = states;
+    this.#revision++;
+  }
+
+  /**
+   * Who the token speaks for: at once when it is known, else after its checks. `realm` is the one that the route
+   * demands; null = any, chosen by the token's `iss` (the first configured one that accepts it).
+   *
+   * Throws or rejects with `token_invalid`, `token_expired`, `token_revoked`, `keys_unavailable` or `overloaded`.
+   */
+  authenticate(token: string, realm: string | null): Principal | Promise<Principal> {
+    const entry = this.#cache.get(token);
+    if (entry !== undefined && (realm === null || realm === entry.principal.realm)) {
+      if (this.#now() < entry.validUntil && (entry.revision === this.#revision || this.#isStillGood(entry))) {
+        this.#results.valid_cached++;
+        return entry.principal;
+      }
+      this.#cache.delete(token);
+    }
+    let checked: Promise<Principal>;
+    try {
+      checked = this.#checkOnce(token, realm);
+    } catch (error) {
+      throw this.#count(error);
+    }
+    return checked.then(
+      (principal) => {
+        this.#results.valid++;
+        return principal;
+      },
+      (error: unknown) => {
+        throw this.#count(error);
+      },
+    );
+  }
+
+  stats(): TokenStats {
+    const results = this.#results;
+    const { valid_cached: hits, ...rest } = results;
+    return {
+      ...results,
+      entries: this.#cache.size,
+      bytes: this.#cache.bytes,
+      hits,
+      misses: Object.values(rest).reduce((sum, count) => sum + count, 0),
+    };
+  }
+
+  /** Requests that bring the same new token at the same time share one check. */
+  #checkOnce(token: string, realm: string | null): Promise<Principal> {
+    // A line feed stands in no realm's name, and `isB64Token` keeps it out of tokens.
+    const name = `${realm ?? ''}\n${token}`;
+    let check = this.#inProgress.get(name);
+    if (check === undefined) {
+      if (!isB64Token(token)) throw invalid('the token has characters that no token has');
+      check = this.#check(token, realm).finally(() => this.#inProgress.delete(name));
+      this.#inProgress.set(name, check);
+    }
+    return check;
+  }
+
+  #check(token: string, realm: string | null): Promise<Principal> {
+    if (!isJwtShaped(token)) return this.#checkOpaque(token, realm);
+    const jwt = parseJwt(token);
+    return this.#checkJwt(token, checkHeader(jwt.header), jwt.claims, realm);
+  }
+
+  /** Everything that costs little comes before the signature. A change of the realm meanwhile starts it again. */
+  async #checkJwt(
+    token: string,
+    header: CheckedHeader,
+    claims: JsonObject,
+    demanded: string | null,
+  ): Promise<Principal> {
+    let refreshed = false;
+    for (;;) {
+      const revision = this.#revision;
+      const realm = this.#realmFor(issuerOf(claims), demanded);
+      if (!realm.rules.algorithms.has(header.alg)) throw invalid('the algorithm is not accepted');
+      checkClaims(claims, realm.rules, this.#now());
+      const key = this.#keyFor(header, realm, refreshed);
+      if (key === null) {
+        await this.#refreshKeys(realm);
+        refreshed = true;
+        continue;
+      }
+      await this.#verifySignature(token, header.alg, key);
+      const verified =
+        claims['sub'] === undefined
+          ? await this.#completeClaims(token, claims, realm)
+          : { claims, keepFor: Infinity };
+      const principal = this.#accept(token, { ...verified, realm, key, revision });
+      if (principal !== null) return principal;
+    }
+  }
+
+  #realmFor(issuer: string, demanded: string | null): RealmState {
+    const candidates = demanded === null ? [...this.#realms.values()] : [this.#realmNamed(demanded)];
+    const accepting = candidates.find((realm) => realm.rules.issuers.includes(issuer));
+    if (accepting !== undefined) return accepting;
+    // A realm that never answered may yet turn out to be the issuer.
+    const unknown = candidates.find((realm) => realm.rules.issuers.length === 0);
+    if (unknown !== undefined) throw this.#keysUnavailable(unknown);
+    throw invalid('the issuer is not accepted');
+  }
+
+  #realmNamed(name: string): RealmState {
+    const realm = this.#realms.get(name);
+    if (realm === undefined) {
+      throw new Refusal('keys_unavailable', 'the realm is not known yet', { retryAfter: 1 });
+    }
+    return realm;
+  }
+
+  /** Null = nobody here knows that key id, and a fetch may bring it. */
+  #keyFor(header: CheckedHeader, realm: RealmState, refreshed: boolean): VerificationKey | null {
+    if (realm.keys.size === 0) throw this.#keysUnavailable(realm);
+    const search = realm.keys.find(header.alg, header.kid);
+    if (search.found !== null) return search.found;
+    if (search.why === 'unfit') throw invalid('the algorithm does not fit the key');
+    if (search.why === 'unnamed') throw invalid('the token does not name its key');
+    const mayAsk = this.#now() >= realm.cooldownUntil || this.#refreshing.has(realm.name);
+    if (refreshed || !mayAsk) throw invalid('the key is not known');
+    return null;
+  }
+
+  /** One call for all tokens that wait for this realm. */
+  async #refreshKeys(realm: RealmState): Promise<void> {
+    try {
+      let refresh = this.#refreshing.get(realm.name);
+      if (refresh === undefined) {
+        refresh = this.#control.refreshKeys(realm.name).finally(() => this.#refreshing.delete(realm.name));
+        this.#refreshing.set(realm.name, refresh);
+      }
+      await refresh;
+    } catch {
+      // The token may be good for all that is known: a fault of ours must not look like one of the token's.
+      throw this.#keysUnavailable(realm);
+    }
+  }
+
+  async #verifySignature(token: string, alg: string, key: VerificationKey): Promise<void> {
+    const cryptoKey = await key.forAlgorithm(alg);
+    if (cryptoKey === null) throw invalid('the key cannot be used');
+    try {
+      await this.#signatures.run(() => compactVerify(token, cryptoKey, { algorithms: [alg] }));
+    } catch (error) {
+      throw error instanceof errors.JOSEError ? invalid('the signature is wrong') : error;
+    }
+  }
+
+  /** Keycloak's lightweight tokens carry neither `sub` nor roles: the realm says the rest. */
+  async #completeClaims(token: string, claims: JsonObject, realm: RealmState) {
+    const keepFor = realm.rules.introspectionCache;
+    if (keepFor === null) throw invalid('the subject is missing');
+    const completed = await this.#introspection.claimsOf(token, realm, claims);
+    if (completed === null) throw invalid(NOT_ACTIVE);
+    return { claims: completed, keepFor };
+  }
+
+  /** Asks every realm in question that introspects, until one knows the token. */
+  async #checkOpaque(token: string, demanded: string | null): Promise<Principal> {
+    const candidates = demanded === null ? [...this.#realms.values()] : [this.#realmNamed(demanded)];
+    let asked = false;
+    let refusal: Refusal | null = null;
+    for (const realm of candidates) {
+      const { introspectionCache } = realm.rules;
+      if (introspectionCache === null) continue;
+      const revision = this.#revision;
+      asked = true;
+      try {
+        const claims = await this.#introspection.claimsOf(token, realm, {});
+        if (claims === null) continue;
+        const verified = { claims, realm, key: null, revision, keepFor: introspectionCache };
+        return this.#accept(token, verified) ?? (await this.#checkOpaque(token, demanded));
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        // While one realm gives no answer, the others cannot say that the token is bad.
+        if (refusal === null || error.status === 503) refusal = error;
+      }
+    }
+    throw refusal ?? invalid(asked ? NOT_ACTIVE : 'the token is not a signed JWT');
+  }
+
+  /**
+   * Makes the principal and remembers the token. Null when the realm changed while it was checked and the result no
+   * longer holds.
+   */
+  #accept(token: string, verified: Verified): Principal | null {
+    const { claims, realm, key, revision, keepFor } = verified;
+    const principal = principalFromClaims(realm.name, claims, realm.rules.clockSkew);
+    const now = this.#now();
+    const validUntil = Math.min(principal.notAfter, now + keepFor);
+    const entry: VerifiedToken = { principal, validUntil, key, rules: realm.rules, revision };
+    if (this.#realms.get(realm.name)?.revocations.cover(principal) === true) {
+      throw new Refusal('token_revoked', 'the session has ended');
+    }
+    if (revision !== this.#revision && !this.#isStillGood(entry)) return null;
+    if (now < validUntil) this.#cache.set(token, entry);
+    return principal;
+  }
+
+  /** Whether a token that was good before the last `apply` is good after it. */
+  #isStillGood(entry: VerifiedToken): boolean {
+    const realm = this.#realms.get(entry.principal.realm);
+    if (realm === undefined || realm.rules !== entry.rules) return false;
+    if (entry.key !== null && !realm.keys.has(entry.key)) return false;
+    if (realm.revocations.cover(entry.principal)) return false;
+    entry.revision = this.#revision;
+    return true;
+  }
+
+  #keysUnavailable(realm: RealmState): Refusal {
+    const seconds = Math.ceil((realm.cooldownUntil - this.#now()) / 1000);
+    return new Refusal('keys_unavailable', 'the keys of the realm are not available', {
+      retryAfter: Math.max(1, seconds),
+    });
+  }
+
+  #count(error: unknown): unknown {
+    const code = error instanceof Refusal ? error.code : 'internal_error';
+    this.#results[isResult(code) ? code : 'internal_error']++;
+    return error;
+  }
+}
+
+interface Verified {
+  readonly claims: JsonObject;
+  readonly realm: RealmState;
+  readonly key: VerificationKey | null;
+  /** The revision that the checks started from. */
+  readonly revision: number;
+  /** Milliseconds. */
+  readonly keepFor: number;
+}
+
+function isResult(code: string): code is CheckResult {
+  return (CHECK_RESULTS as readonly string[]).includes(code);
+}
+
+function invalid(detail: string): Refusal {
+  return new Refusal('token_invalid', detail);
+}
