@@ -1,0 +1,93 @@
+import { InvalidResponse } from './invalid-response.ts';
+
+export type BodyLength = number | 'chunked' | 'close' | 'none';
+
+const LENGTH = /^[0-9]{1,16}$/;
+const TIMEOUT = /(?:^|[\s,;])timeout=([0-9]{1,9})(?:$|[\s,;])/i;
+
+/** Reads from a response's head how its body is framed (RFC 9112 section 6.3) and whether the connection persists. */
+export class ResponseFraming {
+  length: BodyLength = 'none';
+  /** The connection may serve another request once the body has ended. */
+  persistent = false;
+  /** Milliseconds after which the upstream says it closes an idle connection (`Keep-Alive: timeout`), or Infinity. */
+  idleLimit = Infinity;
+
+  #keepAlive = '';
+
+  /** Throws InvalidResponse where two readers could see the body end in different places. */
+  read(fields: readonly string[], status: number, minorVersion: number, toHead: boolean): void {
+    let contentLength = '';
+    let chunked = false;
+    let close = false;
+    let keepAlive = minorVersion === 1;
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i]!;
+      // The length tells the few names that matter from the rest at the price of a comparison.
+      if (name.length === 14 && name.toLowerCase() === 'content-length') {
+        if (contentLength !== '') throw new InvalidResponse('more than one Content-Length');
+        contentLength = fields[i + 1]!;
+        if (!LENGTH.test(contentLength)) throw new InvalidResponse('malformed Content-Length');
+      } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+        if (chunked || fields[i + 1]!.toLowerCase() !== 'chunked') {
+          throw new InvalidResponse('a Transfer-Encoding other than chunked');
+        }
+        chunked = true;
+      } else if (name.length === 10) {
+        const lower = name.toLowerCase();
+        if (lower === 'connection') {
+          const options = fields[i + 1]!.toLowerCase();
+          close ||= hasOption(options, 'close');
+          keepAlive ||= hasOption(options, 'keep-alive');
+        } else if (lower === 'keep-alive') {
+          this.#readKeepAlive(fields[i + 1]!);
+        }
+      }
+    }
+    if (chunked && contentLength !== '')
+      throw new InvalidResponse('both Transfer-Encoding and Content-Length');
+    if (chunked && minorVersion === 0) throw new InvalidResponse('Transfer-Encoding in HTTP/1.0');
+    const declared = Number(contentLength);
+    if (declared > Number.MAX_SAFE_INTEGER) throw new InvalidResponse('Content-Length is too large');
+    const declaresBody = chunked || declared > 0;
+    if (status < 200 && declaresBody) throw new InvalidResponse('an informational response with a body');
+
+    this.persistent = keepAlive && !close;
+    if (toHead || status < 200 || status === 204 || status === 304) {
+      this.length = 'none';
+      // A 204 that declares a body may be followed by one: nothing more is read from that connection.
+      if (status === 204 && declaresBody) this.persistent = false;
+    } else if (chunked) {
+      this.length = 'chunked';
+    } else if (contentLength !== '') {
+      this.length = declared;
+    } else {
+      this.length = 'close';
+      this.persistent = false;
+    }
+  }
+
+  /** A server repeats the same value on every response of a connection. */
+  #readKeepAlive(value: string): void {
+    if (value === this.#keepAlive) return;
+    this.#keepAlive = value;
+    const seconds = TIMEOUT.exec(value)?.[1];
+    this.idleLimit = seconds === undefined ? Infinity : Number(seconds) * 1000;
+  }
+}
+
+/** Throws InvalidResponse when a trailer section says what only a head may say (RFC 9110 section 6.5.1). */
+export function refuseFramingTrailers(fields: readonly string[]): void {
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!.toLowerCase();
+    if (name === 'content-length' || name === 'transfer-encoding') {
+      throw new InvalidResponse('framing in the trailer section');
+    }
+  }
+}
+
+/** Whether a lower-case list such as `foo, close` has the member. */
+function hasOption(list: string, option: string): boolean {
+  if (list === option) return true;
+  return list.includes(option) && list.split(',').some((member) => member.trim() === option);
+}
