@@ -16,7 +16,7 @@ export function groupAlive(group: number): boolean {
 }
 
 /** Sends `signal` to every process of the group; a group that is already gone is no error. */
-export function signalGroup(group: number, signal: NodeJS.Signals): void {
+function signalGroup(group: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-group, signal);
   } catch (error) {

@@ -49,7 +49,7 @@ export async function rawRequest(
     try {
       if (options.until?.(text) === true) resolve({ text, closed: false, reset: false });
     } catch (error) {
-      reject(error as Error);
+      reject(error);
     }
   });
   socket.on('end', () => resolve({ text, closed: true, reset: false }));
