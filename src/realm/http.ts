@@ -17,7 +17,7 @@ export interface RealmRequest {
 }
 
 /**
- * HTTP towards one realm: no redirects, no content encoding, JSON only, at most 1 MiB, over kept connections.
+ * HTTP towards one realm: no redirects, no content encoding, JSON only, at most 1 MiB.
  * Requests carry `X-Forwarded-Proto/Host/Port` of the public URL, so that a Keycloak with a dynamic host name
  * speaks of the issuer that clients see.
  */
@@ -28,8 +28,12 @@ export interface RealmHttp {
   close(): void;
 }
 
-export function createRealmHttp(publicUrl: string | null): RealmHttp {
-  const options = { keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: 4 };
+/**
+ * @param keepAlive keep connections for the next request. One that the realm closes meanwhile costs a second
+ *   request, so this is not for where requests are counted.
+ */
+export function createRealmHttp(publicUrl: string | null, keepAlive: boolean): RealmHttp {
+  const options = { keepAlive, maxSockets: MAX_SOCKETS, maxFreeSockets: 4 };
   const agents = { http: new http.Agent(options), https: new https.Agent(options) };
   const forwarded = publicUrl === null ? {} : forwardedHeaders(new URL(publicUrl));
 

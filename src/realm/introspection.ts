@@ -66,7 +66,7 @@ export function createIntrospector(settings: RealmSettings, deps: IntrospectorDe
       const form = (body as URLSearchParams).toString();
       return withDeadline(
         timeout,
-        new RealmFault(`introspection: no answer within ${timeout} ms`),
+        new RealmFault(`no answer within ${timeout} ms`),
         (signal) => http.request(url, { method: 'POST', headers, body: form, signal }),
         stopping,
       );

@@ -64,15 +64,18 @@ export function createRealmKeeper(settings: RealmSettings, deps: RealmKeeperDeps
   const { dataDir, log, publish, now = Date.now } = deps;
   const { introspection: secret, ...published } = settings;
   const stopping = new AbortController();
-  const http = createRealmHttp(deps.publicUrl);
+  const http = {
+    keys: createRealmHttp(deps.publicUrl, false),
+    introspection: createRealmHttp(deps.publicUrl, true),
+  };
 
   const changed = (): void => {
     if (!stopping.signal.aborted) publish(snapshot());
   };
-  const keys = createKeyKeeper(settings, { dataDir, http, log, now, changed });
+  const keys = createKeyKeeper(settings, { dataDir, http: http.keys, log, now, changed });
   const revocations = createRevocations(settings, { dataDir, keys, log, now, changed });
   const introspector = createIntrospector(settings, {
-    http,
+    http: http.introspection,
     metadata: () => keys.metadata(),
     now,
     stopping: stopping.signal,
@@ -118,7 +121,8 @@ export function createRealmKeeper(settings: RealmSettings, deps: RealmKeeperDeps
     async stop() {
       stopping.abort(new RealmFault('stopped'));
       await Promise.all([keys.stop(), revocations.stop()]);
-      http.close();
+      http.keys.close();
+      http.introspection.close();
     },
   };
 }
