@@ -4,8 +4,8 @@ import type { Principal } from '../contracts/principal.ts';
 import type { RealmSnapshot } from '../contracts/snapshot.ts';
 import { Refusal } from '../errors.ts';
 import { principalFromClaims } from '../realm/claims.ts';
-import { isJwtShaped, parseJwt } from './compact-jwt.ts';
-import type { JsonObject } from './compact-jwt.ts';
+import { checkMemberNames, isJwtShaped, parseJwt } from './compact-jwt.ts';
+import type { JsonObject, ParsedJwt } from './compact-jwt.ts';
 import { Introspection } from './introspect.ts';
 import { isB64Token } from './read-token.ts';
 import { compileRealm } from './realm-state.ts';
@@ -157,17 +157,13 @@ export class Authenticator {
 
   #check(token: string, realm: string | null): Promise<Principal> {
     if (!isJwtShaped(token)) return this.#checkOpaque(token, realm);
-    const jwt = parseJwt(token);
-    return this.#checkJwt(token, checkHeader(jwt.header), jwt.claims, realm);
+    return this.#checkJwt(token, parseJwt(token), realm);
   }
 
   /** Everything that costs little comes before the signature. A change of the realm meanwhile starts it again. */
-  async #checkJwt(
-    token: string,
-    header: CheckedHeader,
-    claims: JsonObject,
-    demanded: string | null,
-  ): Promise<Principal> {
+  async #checkJwt(token: string, jwt: ParsedJwt, demanded: string | null): Promise<Principal> {
+    const header = checkHeader(jwt.header);
+    const { claims } = jwt;
     let refreshed = false;
     for (;;) {
       const revision = this.#revision;
@@ -181,6 +177,7 @@ export class Authenticator {
         continue;
       }
       await this.#verifySignature(token, header.alg, key);
+      checkMemberNames(jwt);
       const verified =
         claims['sub'] === undefined
           ? await this.#completeClaims(token, claims, realm)

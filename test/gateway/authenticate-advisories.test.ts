@@ -255,6 +255,14 @@ describe('token advisories', () => {
         'token_invalid: the payload names a member twice',
       );
     }
+    const escapes = JSON.stringify({
+      ...keycloakClaims(),
+      name: '\\',
+      other: '\\"sub',
+      'na"me': 1,
+      sub2: '\\\\',
+    });
+    expect(await outcome(bench, await signText(rsa, header, escapes))).toMatchObject({ username: 'alice' });
     const braces = JSON.stringify({
       ...keycloakClaims(),
       name: '"sub":{"[',

@@ -146,7 +146,7 @@ describe('signatures', () => {
     const [header = '', , signature = ''] = (await sign(rsa)).split('.');
     const payload = encode(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]));
     expect(await outcome(bench, `${header}.${payload}.${signature}`)).toBe(
-      'token_invalid: the payload is not JSON',
+      'token_invalid: the payload is not UTF-8',
     );
   });
 
@@ -200,8 +200,6 @@ describe('claims', () => {
     for (const value of [null, '1900000000', true, [1_900_000_000], {}]) {
       expect(await outcome(bench, await sign(rsa, { [claim]: value }))).toMatch(/^token_invalid: .*number$/);
     }
-    const text = JSON.stringify({ iss: 'x' });
-    expect(text).toContain('x');
     const infinite = await signText(
       rsa,
       '{"alg":"RS256","kid":"key-RS256"}',

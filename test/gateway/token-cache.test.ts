@@ -34,6 +34,16 @@ describe('TokenCache', () => {
     expect(cache.get(name(1))).toBeUndefined();
   });
 
+  it('counts more roles as more', () => {
+    const cache = new TokenCache(100_000);
+    const small = entry();
+    cache.set('a', small);
+    const before = cache.bytes;
+    const roles = new Set(Array.from({ length: 100 }, (_, index) => `realm:${index}`));
+    cache.set('b', { ...small, principal: { ...small.principal, roles } });
+    expect(cache.bytes - before).toBeGreaterThan(before + 4_000);
+  });
+
   it('counts a longer token as more', () => {
     const cache = new TokenCache(100_000);
     cache.set('x', entry());
