@@ -109,10 +109,9 @@ function refuseUnknown(app: FastifyInstance, request: FastifyRequest, reply: Fas
 }
 
 function refuse(request: FastifyRequest, reply: FastifyReply, code: ErrorCode, detail: string): FastifyReply {
-  return reply
-    .code(ERRORS[code].status)
-    .type(PROBLEM_TYPE)
-    .send(problemBody(code, detail, request.id));
+  // As bytes: to a string Fastify would add a charset, which JSON has none of (RFC 8259 section 11).
+  const body = Buffer.from(problemBody(code, detail, request.id));
+  return reply.code(ERRORS[code].status).type(PROBLEM_TYPE).send(body);
 }
 
 function boundUrl(app: FastifyInstance): string {

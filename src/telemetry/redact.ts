@@ -151,7 +151,7 @@ const EMBEDDED_FIELD = new RegExp(
 const USERINFO = /(:\/\/)[^\s"\\/?#]+@/g;
 
 /** Cheap and never wrong in the harmless direction: text for which this is false has nothing that `maskText` masks. */
-const SUSPICIOUS = /eyJ|bearer|basic|[=@]|%3d|\\"|(?:authorization|cookie|pass|secret|token)'?\s*\w*:/i;
+const SUSPICIOUS = /eyJ|bearer|basic|[=@]|%3d|\\"|(?:authorization|cookie|pass|secret|token)\w{0,6}'?\s*:/i;
 
 /**
  * Masks what is shaped like a credential in a text or in a finished JSON line, which stays valid JSON. Text without

@@ -143,23 +143,20 @@ describe('maskText', () => {
     expect(maskText(line)).toBe(line);
   });
 
-  it('takes linear time on text made to be slow', () => {
-    for (const piece of [
-      'eyJ',
-      'bearer ',
-      'password',
-      'password=',
-      '://',
-      '\\',
-      'basic a',
-      'secret\\"',
-      'cookie:',
-    ]) {
-      const text = piece.repeat(200_000 / piece.length);
-      const before = process.cpuUsage();
-      maskText(text);
-      // Quadratic would be minutes; the bound only tells the two apart.
-      expect(process.cpuUsage(before).user).toBeLessThan(5e6);
-    }
+  it.each([
+    'eyJ',
+    'bearer ',
+    'bearer',
+    'password',
+    'password=',
+    '://',
+    '\\',
+    'basic a',
+    'secret\\"',
+    'cookie:',
+    'secret  ',
+  ])('takes linear time on %j again and again (quadratic would reach the time-out)', (piece) => {
+    const text = piece.repeat(2_000_000 / piece.length);
+    expect(maskText(text).length).toBeGreaterThan(0);
   });
 });
