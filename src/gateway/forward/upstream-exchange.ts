@@ -19,7 +19,6 @@ export class Exchange implements UpstreamExchange {
   #sent: boolean;
   #finished = false;
   #awaitsDrain = false;
-  #retried = false;
 
   constructor(pool: OriginPool, request: UpstreamRequest, events: UpstreamEvents) {
     this.head = requestHead(pool.authority, request);
@@ -90,11 +89,11 @@ export class Exchange implements UpstreamExchange {
 
   /**
    * The connection is gone. `stale`: it had served before and closed without a byte of an answer, as happens when
-   * the upstream gives up an idle connection just as a request is sent on it.
+   * the upstream gives up an idle connection just as a request is sent on it. A new connection is never stale, so
+   * nothing is sent a third time.
    */
   lost(failure: UpstreamFailure, stale: boolean): void {
     if (stale && this.#mayRetry()) {
-      this.#retried = true;
       this.#connection = this.#pool.connect();
       this.#connection.start(this);
       return;
@@ -105,6 +104,6 @@ export class Exchange implements UpstreamExchange {
 
   #mayRetry(): boolean {
     const { retryable, method, body } = this.request;
-    return retryable && !this.#retried && body === 'none' && SAFE_METHODS.has(method);
+    return retryable && body === 'none' && SAFE_METHODS.has(method);
   }
 }

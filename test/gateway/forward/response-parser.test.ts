@@ -375,6 +375,7 @@ describe('the end', () => {
     ['1.1', 'Connection: close', false],
     ['1.1', 'Connection: Keep-Alive, CLOSE', false],
     ['1.1', 'Connection: keep-alive\r\nConnection: close', false],
+    ['1.1', 'Connection: close\r\nConnection: keep-alive', false],
     ['1.1', 'Connection: x-close', true],
     ['1.0', '', false],
     ['1.0', 'Connection: Keep-Alive', true],

@@ -217,6 +217,16 @@ describe('failures', () => {
     expect(upstream.client.connections()).toEqual({ active: 0, idle: 0 });
   });
 
+  test('an answer may take longer than connecting may', async () => {
+    await using upstream = await Upstream.start(
+      (socket) => onMessage(socket, '\r\n\r\n', () => setTimeout(() => socket.write(HELLO), 120)),
+      { connectTimeout: 40 },
+    );
+    const answer = upstream.send();
+    await answer.over;
+    expect(answer.body).toBe('hello');
+  });
+
   test.each([
     ['closed', (socket: Socket) => socket.end()],
     ['reset', (socket: Socket) => socket.resetAndDestroy()],
