@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join, sep } from 'node:path';
 
 /** Test programs that take long to fetch are kept here between runs. */
-export const CACHE_FOLDER = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'realmgate');
+export const CACHE_FOLDER = join(homedir(), '.cache/realmgate');
+
+const KEYCLOAK_VERSION = readFileSync(new URL('../keycloak/version', import.meta.url), 'utf8').trim();
 
 /**
  * Real programs that some tests need and npm does not bring. `find` gives the place of the part, or null;
@@ -21,7 +23,7 @@ const PARTS = {
   },
   'old-node': {
     find: findOldNode,
-    get: 'put a Node older than 26 on the PATH',
+    get: 'run `bash .ci/run`, or put a Node older than 26 on the PATH',
   },
 } as const satisfies Record<string, { find: () => string | null; get: string }>;
 
@@ -54,7 +56,7 @@ export function requireParts(...names: PartName[]): boolean {
 }
 
 function findKeycloak(): string | null {
-  const home = process.env['REALMGATE_KEYCLOAK_HOME'] ?? join(CACHE_FOLDER, 'keycloak-26.7.3');
+  const home = process.env['REALMGATE_KEYCLOAK_HOME'] ?? join(CACHE_FOLDER, `keycloak-${KEYCLOAK_VERSION}`);
   return existsSync(join(home, 'bin/kc.sh')) ? home : null;
 }
 
@@ -73,7 +75,8 @@ function findJava(): string | null {
 function findOldNode(): string | null {
   // npm puts its own folders first; a Node in them is the one that the project brings.
   const outside = programs('node').filter((file) => !file.includes(`${sep}node_modules${sep}`));
-  return outside.find((file) => majorVersion(file) < 26) ?? null;
+  const kept = join(CACHE_FOLDER, 'old-node/bin/node');
+  return [...outside, kept].find((file) => majorVersion(file) < 26) ?? null;
 }
 
 function programs(name: string): string[] {
