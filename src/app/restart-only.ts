@@ -1,0 +1,19 @@
+import type { Settings } from '../contracts/settings.ts';
+
+/** Names of the settings that differ and that a running gateway cannot change. */
+export function changesNeedingRestart(running: Settings, changed: Settings): string[] {
+  const pairs: [string, unknown, unknown][] = [
+    ['dataDir', running.dataDir, changed.dataDir],
+    ['gateway.listen', running.gateway.listen, changed.gateway.listen],
+    ['gateway.workers', running.gateway.workers, changed.gateway.workers],
+    ['gateway.tls', running.gateway.tls === null, changed.gateway.tls === null],
+    ['gateway.limits.headerBytes', running.gateway.limits.headerBytes, changed.gateway.limits.headerBytes],
+    ['gateway.timeouts.header', running.gateway.timeouts.header, changed.gateway.timeouts.header],
+    ['admin.listen', running.admin.listen, changed.admin.listen],
+    ['embeddedRealm', running.embeddedRealm, changed.embeddedRealm],
+    ['example', running.example, changed.example],
+  ];
+  return pairs
+    .filter(([, before, after]) => JSON.stringify(before) !== JSON.stringify(after))
+    .map(([name]) => name);
+}

@@ -1,0 +1,40 @@
+import type { ControlChannel } from './control-channel.ts';
+import type { MetricJson } from './metric-json.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** What travels between the primary and a worker, as JSON and in order. */
+export type ToWorker =
+  /** Serve by this snapshot: bind, then say `listening` or `failed`. */
+  | { readonly kind: 'start'; readonly snapshot: Snapshot; readonly output: LogOutput }
+  /** Sections that replace the ones before, all of them in one go. */
+  | { readonly kind: 'publish'; readonly sections: Partial<Snapshot> }
+  /** The certificate's files have changed. */
+  | { readonly kind: 'certificate' }
+  /** Finish what is in progress, then exit. */
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'report' }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'no-answer'; readonly id: number; readonly message: string };
+
+/** Logs for a terminal or as JSON, from which level on. The access log is part of `info`. */
+export interface LogOutput {
+  readonly pretty: boolean;
+  readonly level: 'info' | 'warn';
+}
+
+export type FromWorker =
+  /** The program is loaded: `start` may be sent. */
+  | { readonly kind: 'loaded' }
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly kind: 'leave'; readonly key: string }
+  | { readonly kind: 'metrics'; readonly metrics: readonly MetricJson[] };
+
+/** A call of `ControlChannel` that awaits an answer. */
+export type Question = {
+  [M in Exclude<keyof ControlChannel, 'leave'>]: {
+    readonly call: M;
+    readonly args: Parameters<ControlChannel[M]>;
+  };
+}[Exclude<keyof ControlChannel, 'leave'>];

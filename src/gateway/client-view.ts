@@ -1,0 +1,60 @@
+import { isTraceparent, newTraceparent } from '../telemetry/trace-context.ts';
+import type { Exchange } from './exchange.ts';
+import type { Gateway } from './gateway.ts';
+import type { RequestHead } from './request-head.ts';
+
+/** Where a request came from and how the client addressed it, by the connection and the proxies that are trusted. */
+export interface ClientView {
+  readonly address: string;
+  /** For `X-Forwarded-For`: the trusted part of the chain and the connection's peer. */
+  readonly forwardedFor: string;
+  /** Host and port that the client used. */
+  readonly host: string;
+  readonly hostname: string;
+  readonly proto: 'http' | 'https';
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._~:/+=-]{1,128}$/;
+const FORWARDED_HOST = /^([a-z0-9._~-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
+
+/** Reads `X-Forwarded-*` and `X-Request-Id` of a trusted proxy; those of anyone else count for nothing. */
+export function viewClient(gateway: Gateway, exchange: Exchange, head: RequestHead): ClientView {
+  const { peer, secure } = exchange;
+  let proto: 'http' | 'https' = secure ? 'https' : (gateway.publicOrigin?.proto ?? 'http');
+  if (!gateway.trusted.trusts(peer)) {
+    return { address: peer, forwardedFor: peer, host: head.host, hostname: head.hostname, proto };
+  }
+  if (head.requestId !== null && REQUEST_ID.test(head.requestId)) exchange.requestId = head.requestId;
+  const forwardedProto = head.forwardedProto?.toLowerCase();
+  if (forwardedProto === 'http' || forwardedProto === 'https') proto = forwardedProto;
+  const match = FORWARDED_HOST.exec(head.forwardedHost?.toLowerCase() ?? '');
+  return {
+    address: gateway.trusted.clientAddress(peer, head.forwardedFor),
+    forwardedFor: head.forwardedFor === null ? peer : `${head.forwardedFor}, ${peer}`,
+    host: match === null ? head.host : match[0],
+    hostname: match === null ? head.hostname : match[1]!,
+    proto,
+  };
+}
+
+/** Appends what every upstream is told about the request: the client's address, its host and the request's ids. */
+export function addForwarded(
+  headers: string[],
+  head: RequestHead,
+  view: ClientView,
+  requestId: string,
+): void {
+  const { traceparent } = head;
+  headers.push(
+    'X-Forwarded-For',
+    view.forwardedFor,
+    'X-Forwarded-Host',
+    view.host,
+    'X-Forwarded-Proto',
+    view.proto,
+    'X-Request-Id',
+    requestId,
+    'traceparent',
+    traceparent !== null && isTraceparent(traceparent) ? traceparent : newTraceparent(),
+  );
+}

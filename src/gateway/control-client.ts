@@ -1,0 +1,70 @@
+import type { ControlChannel, RateBucket, RateVerdict } from '../contracts/control-channel.ts';
+import type { FromWorker, Question } from '../contracts/worker-messages.ts';
+
+/** How long the primary may take to answer, in ms: longer than any of its own time-outs. */
+const PATIENCE = 15_000;
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** A worker's end of the channel to the primary. */
+export class ControlClient implements ControlChannel {
+  readonly #send: (message: FromWorker) => void;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+
+  constructor(send: (message: FromWorker) => void) {
+    this.#send = send;
+  }
+
+  refreshKeys(realm: string): Promise<void> {
+    return this.#ask<undefined>({ call: 'refreshKeys', args: [realm] });
+  }
+
+  introspect(realm: string, token: string): Promise<Record<string, unknown> | null> {
+    return this.#ask({ call: 'introspect', args: [realm, token] });
+  }
+
+  takeRate(buckets: readonly RateBucket[]): Promise<RateVerdict> {
+    return this.#ask({ call: 'takeRate', args: [buckets] });
+  }
+
+  enter(key: string, limit: number): Promise<boolean> {
+    return this.#ask({ call: 'enter', args: [key, limit] });
+  }
+
+  leave(key: string): void {
+    this.#send({ kind: 'leave', key });
+  }
+
+  backchannelLogout(realm: string, logoutToken: string): Promise<boolean> {
+    return this.#ask({ call: 'backchannelLogout', args: [realm, logoutToken] });
+  }
+
+  answered(id: number, value: unknown): void {
+    this.#take(id)?.resolve(value);
+  }
+
+  notAnswered(id: number, message: string): void {
+    this.#take(id)?.reject(new Error(message));
+  }
+
+  #ask<T>(question: Question): Promise<T> {
+    const id = ++this.#lastId;
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => this.notAnswered(id, 'The primary did not answer in time'), PATIENCE);
+      this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
+      this.#send({ kind: 'ask', id, question });
+    });
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    clearTimeout(pending?.timer);
+    return pending;
+  }
+}

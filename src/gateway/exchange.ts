@@ -1,0 +1,99 @@
+import type { ErrorCode, Refusal } from '../errors.ts';
+import { newRequestId } from '../telemetry/trace-context.ts';
+
+/**
+ * One request and its response as the client sees them, whatever the protocol version. The rest of the data path
+ * reads and answers requests through this alone.
+ *
+ * A response is `sendHead`, any number of `write`s, then `end`; or `cut`, which makes sure that the client notices
+ * that something is missing. `onSettled` is called exactly once, when either happened or the client has gone.
+ */
+export abstract class Exchange {
+  readonly startedAt = performance.now();
+  abstract readonly method: string;
+  /** The request target, unchecked. */
+  abstract readonly target: string;
+  /** Flat [name, value, ...] as received. */
+  abstract readonly rawHeaders: readonly string[];
+  abstract readonly httpVersion: string;
+  /** HTTP/2's `:authority`; null with HTTP/1. */
+  abstract readonly authority: string | null;
+  /** Address of the other end of the connection. */
+  abstract readonly peer: string;
+  abstract readonly secure: boolean;
+  abstract readonly requestComplete: boolean;
+
+  /** Status sent; 0 until then. */
+  status = 0;
+  /** Error code where the gateway itself answered. */
+  code: ErrorCode | null = null;
+  bytesIn = 0;
+  bytesOut = 0;
+  settled = false;
+  /** False once the head was read and announces no body. */
+  expectsBody = true;
+  #requestId: string | null = null;
+
+  /** Set by whoever must stop when the client goes away. */
+  onGone: (() => void) | null = null;
+  /** Answers with a refusal; set while the request is in hand. */
+  onBroken: ((refusal: Refusal) => void) | null = null;
+  onSettled: (() => void) | null = null;
+
+  /** What follows the head, where its fields announce `announced`. */
+  abstract bodyFraming(announced: 'none' | 'chunked' | number): 'none' | 'chunked' | number;
+
+  get requestId(): string {
+    return (this.#requestId ??= newRequestId());
+  }
+
+  /** Takes over the id that a trusted proxy gave. */
+  set requestId(id: string) {
+    this.#requestId = id;
+  }
+
+  get headSent(): boolean {
+    return this.status !== 0;
+  }
+
+  /** `headers` is the callee's to keep. */
+  abstract sendHead(status: number, reason: string, headers: string[]): void;
+  /** A 1xx answer other than 101. */
+  abstract inform(status: number, headers: readonly string[]): void;
+  /** False = wait for the callback given to `whenWritable`. */
+  abstract write(chunk: Buffer): boolean;
+  abstract whenWritable(callback: () => void): void;
+  abstract end(chunk: Buffer | null, trailers: readonly string[]): void;
+  /** Ends the connection or stream in a way that no client takes for a complete response. */
+  abstract cut(): void;
+  /** Streams the request's body; `onData` returns false to pause until `resumeBody`. */
+  abstract readBody(onData: (chunk: Buffer) => boolean, onEnd: (trailers: readonly string[]) => void): void;
+  abstract resumeBody(): void;
+  /** The response ends the connection (HTTP/1). To be said before `sendHead`. */
+  abstract closeConnection(): void;
+
+  /** The client went away before the response was complete. */
+  clientGone(): void {
+    if (this.settled) return;
+    const { onGone } = this;
+    this.onGone = null;
+    onGone?.();
+    this.settle();
+  }
+
+  /** The rest of the request cannot be read: whatever is under way stops, and the client is told where it can be. */
+  breakOff(refusal: Refusal): void {
+    if (this.settled) return;
+    const { onGone } = this;
+    this.onGone = null;
+    onGone?.();
+    this.onBroken?.(refusal);
+  }
+
+  protected settle(): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.onGone = null;
+    this.onSettled?.();
+  }
+}

@@ -1,0 +1,39 @@
+import type { Principal } from '../../contracts/principal.ts';
+
+const built = new WeakMap<Principal, readonly string[]>();
+
+/** The header fields that tell a service who calls, flat; built once per token. */
+export function identityHeaders(principal: Principal): readonly string[] {
+  let headers = built.get(principal);
+  if (headers === undefined) {
+    headers = build(principal);
+    built.set(principal, headers);
+  }
+  return headers;
+}
+
+function build(principal: Principal): readonly string[] {
+  const headers = ['X-Forwarded-User', fieldValue(principal.subject)];
+  if (principal.username !== null)
+    headers.push('X-Forwarded-Preferred-Username', fieldValue(principal.username));
+  if (principal.email !== null) headers.push('X-Forwarded-Email', fieldValue(principal.email));
+  if (principal.groups.length > 0)
+    headers.push('X-Forwarded-Groups', principal.groups.map(groupName).join(','));
+  return headers;
+}
+
+/** A comma separates groups, so one inside a name is escaped, and `%` with it, or two names could read the same. */
+function groupName(name: string): string {
+  return fieldValue(name.replaceAll('%', '%25').replaceAll(',', '%2C'));
+}
+
+/**
+ * A claim as a header value: UTF-8 in the latin1 form that sockets are given, control characters escaped, since a
+ * user may choose their own name and must not be able to end the line (RFC 9110 section 5.5).
+ */
+function fieldValue(claim: string): string {
+  const utf8 = Buffer.from(claim, 'utf8').toString('latin1');
+  return utf8
+    .replace(/[\x00-\x1f\x7f]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+    .trim();
+}

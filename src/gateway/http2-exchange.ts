@@ -1,0 +1,103 @@
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import { plainAddress } from './client-address.ts';
+import { Exchange } from './exchange.ts';
+
+/** One HTTP/2 stream, always over TLS. */
+export class Http2Exchange extends Exchange {
+  readonly method: string;
+  readonly target: string;
+  readonly rawHeaders: readonly string[];
+  readonly httpVersion = '2.0';
+  readonly authority: string | null;
+  readonly peer: string;
+  readonly secure = true;
+  readonly #request: Http2ServerRequest;
+  readonly #response: Http2ServerResponse;
+
+  constructor(request: Http2ServerRequest, response: Http2ServerResponse) {
+    super();
+    this.method = request.method;
+    this.target = request.url;
+    this.rawHeaders = request.rawHeaders;
+    this.authority = request.authority === '' ? null : request.authority;
+    this.peer = plainAddress(request.stream.session?.socket.remoteAddress ?? '');
+    this.#request = request;
+    this.#response = response;
+    response.once('close', () => this.clientGone());
+  }
+
+  get requestComplete(): boolean {
+    return this.#request.complete;
+  }
+
+  /** A stream needs no length to have a body (RFC 9113 section 8.1). */
+  bodyFraming(announced: 'none' | 'chunked' | number): 'none' | 'chunked' | number {
+    if (this.#request.stream.endAfterHeaders) return 'none';
+    return announced === 'none' ? 'chunked' : announced;
+  }
+
+  sendHead(status: number, _reason: string, headers: string[]): void {
+    this.#response.writeHead(status, grouped(headers));
+    this.status = status;
+  }
+
+  inform(status: number, headers: readonly string[]): void {
+    const { stream } = this.#response;
+    if (!stream.destroyed) stream.additionalHeaders({ ...grouped(headers), ':status': status });
+  }
+
+  write(chunk: Buffer): boolean {
+    this.bytesOut += chunk.length;
+    return this.#response.write(chunk);
+  }
+
+  whenWritable(callback: () => void): void {
+    this.#response.once('drain', callback);
+  }
+
+  end(chunk: Buffer | null, trailers: readonly string[]): void {
+    if (trailers.length > 0) this.#response.addTrailers(grouped(trailers));
+    if (chunk === null) {
+      this.#response.end();
+    } else {
+      this.bytesOut += chunk.length;
+      this.#response.end(chunk);
+    }
+    this.settle();
+  }
+
+  cut(): void {
+    this.settle();
+    this.#response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  readBody(onData: (chunk: Buffer) => boolean, onEnd: (trailers: readonly string[]) => void): void {
+    const request = this.#request;
+    request.on('data', (chunk: Buffer) => {
+      this.bytesIn += chunk.length;
+      if (!onData(chunk)) request.pause();
+    });
+    request.once('end', () => onEnd(request.rawTrailers));
+    request.once('error', () => undefined);
+  }
+
+  resumeBody(): void {
+    this.#request.resume();
+  }
+
+  /** A stream ends alone; the connection has others. */
+  closeConnection(): void {}
+}
+
+/** Header fields by name, those that stand more than once as a list. */
+function grouped(flat: readonly string[]): Record<string, string | string[]> {
+  const fields: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i]!.toLowerCase();
+    const before = fields[name];
+    if (before === undefined) fields[name] = flat[i + 1]!;
+    else if (Array.isArray(before)) before.push(flat[i + 1]!);
+    else fields[name] = [before, flat[i + 1]!];
+  }
+  return fields;
+}

@@ -1,0 +1,85 @@
+import { STATUS_CODES } from 'node:http';
+import { type ErrorCode, ERRORS, Refusal } from '../errors.ts';
+import { problemBody } from '../problem.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Codes after which nothing that the client sends is worth reading. */
+const CLOSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'malformed_request',
+  'request_timeout',
+  'body_too_large',
+  'headers_too_large',
+]);
+
+/**
+ * Answers with the problem details of a refusal (RFC 9457) and the challenge that belongs to it (RFC 6750 section 3).
+ * `realm` is the one whose tokens would have been accepted; `added` are further header fields, flat.
+ */
+export function refuse(
+  exchange: Exchange,
+  refusal: Refusal,
+  realm: string,
+  added: readonly string[] = [],
+): void {
+  if (exchange.settled) return;
+  exchange.code = refusal.code;
+  if (exchange.headSent) {
+    exchange.cut();
+    return;
+  }
+  if (CLOSING.has(refusal.code)) exchange.closeConnection();
+  const body = Buffer.from(problemBody(refusal.code, refusal.message, exchange.requestId));
+  const headers = [...problemHeaders(refusal, realm), 'Content-Length', String(body.length), ...added];
+  exchange.sendHead(refusal.status, STATUS_CODES[refusal.status] ?? '', headers);
+  exchange.end(body, []);
+}
+
+/** The same as the bytes of a whole HTTP/1.1 response, for what could not be read as a request. */
+export function rawRefusal(refusal: Refusal, requestId: string): string {
+  const body = problemBody(refusal.code, refusal.message, requestId);
+  const headers = [
+    ...problemHeaders(refusal, ''),
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'Connection',
+    'close',
+  ];
+  let text = `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]!}: ${headers[i + 1]!}\r\n`;
+  return `${text}\r\n${body}`;
+}
+
+function problemHeaders(refusal: Refusal, realm: string): string[] {
+  const headers = ['Content-Type', 'application/problem+json', 'Cache-Control', 'no-store'];
+  const challenge = challengeOf(refusal, realm);
+  if (challenge !== null) headers.push('WWW-Authenticate', challenge);
+  if (refusal.retryAfter !== undefined)
+    headers.push('Retry-After', String(Math.max(1, Math.ceil(refusal.retryAfter))));
+  return headers;
+}
+
+function challengeOf(refusal: Refusal, realm: string): string | null {
+  const { code } = refusal;
+  if (code === 'token_missing') return `Bearer realm="${realm}"`;
+  if (ERRORS[code].status === 401) {
+    return `Bearer realm="${realm}", error="invalid_token", error_description="${quotable(refusal.message)}"`;
+  }
+  if (code !== 'access_denied') return null;
+  const scope = refusal.scope === undefined ? '' : `, scope="${quotable(refusal.scope)}"`;
+  return `Bearer realm="${realm}", error="insufficient_scope", error_description="${quotable(refusal.message)}"${scope}`;
+}
+
+/** RFC 6750 section 3: no `"` and no `\` inside of these values. */
+function quotable(text: string): string {
+  return text.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, '?');
+}
+
+/** What an error becomes: a refusal as it is, anything else a bug that costs this request only. */
+export function asRefusal(error: unknown): Refusal {
+  return error instanceof Refusal
+    ? error
+    : new Refusal(
+        'internal_error',
+        'The gateway failed on this request; its log names the cause under the request id',
+      );
+}
