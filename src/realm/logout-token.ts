@@ -43,7 +43,6 @@ export async function verifyLogoutToken(
     verified = await jwtVerify(token, createLocalJWKSet({ keys: [...jwks] }), {
       algorithms: [...settings.algorithms],
       issuer: [...issuers],
-      requiredClaims: ['aud', 'iat', 'jti', 'events'],
       maxTokenAge: LOGOUT_TOKEN_AGE,
       clockTolerance: settings.clockSkew / 1000,
       currentDate: new Date(now),

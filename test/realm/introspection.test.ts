@@ -188,7 +188,18 @@ describe('introspection', () => {
       },
       { typ: 'logout+jwt' },
     );
+    let answerLate = (): void => undefined;
+    realm.handlers.introspect = (...exchange) => {
+      answerLate = () => json({ active: true, sid: 's-1' })(...exchange);
+    };
+    const asked = realm.asked('introspect');
+    const late = keeper.introspect('opaque-late');
+    await asked;
     expect(await keeper.backchannelLogout(logout)).toBe(true);
+    answerLate();
+    await late;
+    realm.handlers.introspect = json({ active: false });
     expect(await keeper.introspect('opaque')).toBeNull();
+    expect(await keeper.introspect('opaque-late')).toBeNull();
   });
 });

@@ -24,6 +24,9 @@ describe('a key set', () => {
 
   it("loses nothing by Keycloak's encryption key (caddy-security#170)", () => {
     expect(kids({ ...rsa, kid: 'enc', use: 'enc', alg: 'RSA-OAEP' }, ec)).toEqual(['ec']);
+    expect(kids({ ...rsa, kid: 'enc', use: 'enc' }, { ...rsa, kid: 'odd', use: ['sig'] }, ec)).toEqual([
+      'ec',
+    ]);
     expect(kids({ ...rsa, kid: 'enc', alg: 'RSA-OAEP' }, ec)).toEqual(['ec']);
     expect(kids({ ...rsa, kid: 'enc', key_ops: ['encrypt'] }, { ...ec, key_ops: ['verify'] })).toEqual([
       'ec',

@@ -68,6 +68,7 @@ describe('at the start', () => {
     ['answers 500', json({ error: 'x' }, 500)],
     ['answers with garbage', text('{"keys": [')],
     ['answers with HTML', text('<html>', 'text/html')],
+    ['calls its keys HTML', text(JSON.stringify({ keys: [a.jwk] }), 'text/html')],
     ['answers with no key set', json({ hello: 'world' })],
     ['answers with an endless body', text(`{"keys": [], "x": "${'x'.repeat(1024 * 1024)}"}`)],
   ])('a realm that %s does not stop it', async (_what, handler) => {
@@ -247,9 +248,13 @@ describe('an unknown kid', () => {
     const asked = realm.asked('certs');
     const waiting = Array.from({ length: 50 }, () => keeper.refreshKeys());
     await asked;
-    waiting.push(keeper.refreshKeys());
+    const order: string[] = [];
+    waiting.push(keeper.refreshKeys().then(() => void order.push('refreshed')));
+    await new Promise(setImmediate);
+    order.push('answered');
     answer();
     await Promise.all(waiting);
+    expect(order).toEqual(['answered', 'refreshed']);
     expect(realm.counts.certs).toBe(2);
   });
 
@@ -514,6 +519,7 @@ describe('the last good keys', () => {
     const { keeper, kids, logged } = await keep(realmSettings(url), { dataDir });
     await keeper.start();
     expect(kids()).toEqual([]);
+    expect(keeper.snapshot().keys.fetchedAt).toBeNull();
     expect(JSON.stringify(logged)).not.toContain(a.jwk['x']);
   });
 

@@ -134,6 +134,12 @@ describe('a logout token', () => {
     }
   });
 
+  it('is refused when it is longer than 16 KiB', async () => {
+    const { keeper, claims } = await started();
+    const token = await sign(a, claims({ padding: 'x'.repeat(16 * 1024) }), HEADER);
+    expect(await keeper.backchannelLogout(token)).toBe(false);
+  });
+
   it('is refused with an algorithm that the configuration does not list', async () => {
     const { keeper, claims } = await started({ algorithms: ['RS256'] });
     expect(await keeper.backchannelLogout(await sign(a, claims(), HEADER))).toBe(false);
@@ -172,6 +178,17 @@ describe('a logout token', () => {
     expect(keeper.snapshot().revocations).toMatchObject([{ sid: 's-1' }]);
     await rmdir(obstacle);
     expect(await keeper.backchannelLogout(token)).toBe(true);
+  });
+});
+
+describe('after stop', () => {
+  it('a logout is still written, and published no more', async () => {
+    const { keeper, dataDir, published, claims } = await started();
+    await keeper.stop();
+    const before = published.length;
+    expect(await keeper.backchannelLogout(await sign(a, claims(), HEADER))).toBe(true);
+    expect(published).toHaveLength(before);
+    expect(await readFile(join(dataDir, 'realms', 'demo.revocations.json'), 'utf8')).toContain('s-1');
   });
 });
 
