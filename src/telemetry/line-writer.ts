@@ -49,7 +49,7 @@ export class LineWriter implements LineSink {
   write(line: string): void {
     this.buffer(line);
     // With a reader that does not keep up, the retry is already due; trying on every line would only cost.
-    if (this.#chunks.length <= 1) this.#drain();
+    if (this.#chunks.length <= 1 && !this.#drain()) this.#retry();
   }
 
   buffer(line: string): void {
@@ -90,7 +90,12 @@ export class LineWriter implements LineSink {
 
   #onTimer(): void {
     this.#timer = null;
-    if (!this.#drain()) this.#timer = setTimeout(() => this.#onTimer(), RETRY_AFTER).unref();
+    if (!this.#drain()) this.#retry();
+  }
+
+  #retry(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#onTimer(), RETRY_AFTER).unref();
   }
 
   /** Writes what the reader takes; false = something is left. */

@@ -203,10 +203,16 @@ describe('the listener', () => {
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
   });
 
-  it('closes although a client keeps a connection open and asks for nothing', async () => {
-    const url = await start();
+  it.each([
+    ['asks for nothing', ''],
+    ['never ends its request', 'GET /healthz HTTP/1.1\r\nHost: x\r\n'],
+    ['waits for an answer', 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'],
+  ])('closes although a client keeps a connection open and %s', async (_what, request) => {
+    const url = await start({ metrics: () => new Promise<never>(() => undefined) });
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.on('error', () => undefined);
     await once(socket, 'connect');
+    socket.write(request);
     await fetch(`${url}/healthz`);
     socket.resume();
     const closed = once(socket, 'close');
