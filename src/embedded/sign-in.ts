@@ -1,6 +1,6 @@
 import type { Provider } from 'oidc-provider';
 import { readForm } from './forms.ts';
-import { signInPage } from './pages.ts';
+import { page, signInPage } from './pages.ts';
 import { SIGN_IN } from './paths.ts';
 import type { Users } from './users.ts';
 
@@ -18,7 +18,7 @@ export function addSignInPage(provider: Provider, users: Users, realm: string): 
       await provider.interactionDetails(ctx.req, ctx.res);
     } catch {
       ctx.status = 400;
-      ctx.body = signInPage(realm, false);
+      ctx.body = page('We are sorry...', '<p>This sign-in is over, or began in another browser.</p>');
       return;
     }
     let failed = false;

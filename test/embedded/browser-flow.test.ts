@@ -138,7 +138,11 @@ test('a device signs in with the code that a browser confirms', async () => {
 
 test('the sign-in page is worth nothing without the cookie of the one who began', async () => {
   const realm = await startRealm();
-  const answer = await ask(`${realm.url}/login-actions/authenticate/anything`, {
+  const url = `${realm.url}/login-actions/authenticate/anything`;
+  const page = await ask(url);
+  expect(page.status).toBe(400);
+  expect(page.text).not.toContain('<form');
+  const answer = await ask(url, {
     method: 'POST',
     body: new URLSearchParams({ username: 'alice', password: 'wonderland' }),
   });

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { get } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -291,6 +293,17 @@ describe('endpoints', () => {
     expect(decodeJwt(String(signed.json['access_token'])).iss).toBe(realm.url);
   });
 
+  test('take the issuer from the listener, not from the Host header', async () => {
+    const realm = await startRealm();
+    const { pathname, port } = new URL(realm.url);
+    const path = `${pathname}/.well-known/openid-configuration`;
+    const asked = get({ host: '127.0.0.1', port, path, headers: { host: 'evil.example' }, agent: false });
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    const document = (await response.setEncoding('utf8').toArray()).join('');
+    expect(document).not.toContain('evil.example');
+    expect(JSON.parse(document)).toMatchObject({ issuer: realm.url });
+  });
+
   test('publish the public key alone', async () => {
     const realm = await startRealm();
     const { json } = await ask(`${realm.url}/protocol/openid-connect/certs`);
@@ -389,6 +402,8 @@ describe('starting', () => {
       'EADDRINUSE',
     );
     taken.close();
+    // SQLite removes its journal when the last one closes the database.
+    expect(await readdir(join(realm.dataDir, 'embedded'))).toEqual(['keys.json', 'realm.sqlite']);
     const again = await startRealm({ listen: { host: '127.0.0.1', port: 0 } }, realm.dataDir);
     expect(await signIn(again)).toMatchObject({ status: 200 });
   });
@@ -415,6 +430,17 @@ describe('restarting', () => {
     expect(decodeJwt(String(after.json['access_token'])).sub).toBe(
       decodeJwt(String(before['access_token'])).sub,
     );
+  });
+
+  test('on another port is another issuer, which does not take the tokens of the old one', async () => {
+    const first = await startRealm();
+    const before = (await signIn(first)).json;
+    const second = await startRealm({}, first.dataDir);
+    expect(await refresh(second, before['refresh_token'])).toMatchObject({
+      status: 400,
+      json: { error_description: 'Invalid refresh token' },
+    });
+    expect((await introspect(second, before['access_token'])).json).toEqual({ active: false });
   });
 
   test('takes the session of a user who is gone from the configuration', async () => {
