@@ -25,7 +25,10 @@ export interface UpstreamEvents {
     headers: string[],
     length: number | 'chunked' | 'close' | 'none',
   ): void;
-  /** The chunk is the receiver's to keep. Return false to stop reading until `resume()`. */
+  /**
+   * The chunk is the receiver's to keep. Return false to stop reading until `resume()`; what has been read by then
+   * (over TLS: decrypted) still comes, and so may the end.
+   */
   onData(chunk: Buffer): boolean;
   onEnd(trailers: string[]): void;
   onFailed(failure: UpstreamFailure): void;
@@ -41,9 +44,15 @@ export interface UpstreamFailure {
 
 /** One request in progress. */
 export interface UpstreamExchange {
-  /** Sends a piece of the body. False = wait for `onDrain`. */
+  /**
+   * Sends a piece of the body. False = wait for `onDrain`. After `onEnd` and `onFailed` the piece is dropped.
+   * Throws RangeError, and sends nothing, when the body is longer than its Content-Length.
+   */
   write(chunk: Buffer): boolean;
-  /** Ends the body; trailers only with a chunked body. */
+  /**
+   * Ends the body; trailers only with a chunked body. Throws RangeError when the body is shorter than its
+   * Content-Length, TypeError on trailers that would break a line: the exchange has to be aborted then.
+   */
   end(trailers?: readonly string[]): void;
   resume(): void;
   /** Gives up: closes the connection; no event follows. Harmless after the end. */
@@ -62,7 +71,10 @@ export interface UpstreamClientOptions {
 }
 
 export interface UpstreamClient {
-  /** Starts an exchange with `origin` (`http://host:port` or `https://host:port`). Events never come synchronously. */
+  /**
+   * Starts an exchange with `origin` (`http://host:port` or `https://host:port`). Events never come synchronously.
+   * Throws TypeError, and sends nothing, on another kind of origin or a request that would break a line or the framing.
+   */
   request(origin: string, request: UpstreamRequest, events: UpstreamEvents): UpstreamExchange;
   /** Connections now open: in use and idle. */
   connections(): { readonly active: number; readonly idle: number };
