@@ -108,7 +108,7 @@ export class Rules {
     if (this.#checker.has(path)) {
       if (realm === undefined || names.includes(realm)) return;
       this.#report(path, `${this.#shown(path)} is not the name of a realm in this file`);
-    } else if (names.length > 1) {
+    } else if (new Set(names).size > 1) {
       this.#report(path, 'is missing; with several realms it has to name one');
     }
   }

@@ -76,7 +76,7 @@ class Watch implements FileWatch {
     this.#wanted += 1;
     if (this.#looking) return;
     this.#looking = true;
-    for (let done = 0; done < this.#wanted && !this.#closed; ) {
+    for (let done = 0; done < this.#wanted && !this.#closed;) {
       done = this.#wanted;
       // Directories first: what changes after a digest is then an event.
       await this.#watchDirectories();
