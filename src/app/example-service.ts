@@ -60,7 +60,8 @@ export class ExampleService {
   async #keepRunning(): Promise<void> {
     const { directory, port } = this.#settings;
     const { signal } = this.#stopping;
-    for (let pause = PAUSE.first; !signal.aborted; pause = Math.min(pause * 2, PAUSE.last)) {
+    const stopped = (): boolean => signal.aborted;
+    for (let pause = PAUSE.first; !stopped(); pause = Math.min(pause * 2, PAUSE.last)) {
       const child = spawn('bash', ['run.sh'], {
         cwd: directory,
         detached: true, // a process group of its own, to end it whole
@@ -78,7 +79,7 @@ export class ExampleService {
         null,
       ])) as unknown[];
       this.#child = null;
-      if (signal.aborted) return;
+      if (stopped()) return;
       this.#log.warn(
         { directory, code, signal: killedBy, retryInMs: pause },
         'The example service ended and is run again',

@@ -5,7 +5,13 @@ import type { Snapshot } from './snapshot.ts';
 /** What travels between the primary and a worker, as JSON and in order. */
 export type ToWorker =
   /** Serve by this snapshot: bind, then say `listening` or `failed`. */
-  | { readonly kind: 'start'; readonly snapshot: Snapshot; readonly output: LogOutput }
+  | {
+      readonly kind: 'start';
+      readonly snapshot: Snapshot;
+      readonly output: LogOutput;
+      /** Number from 1 on; a replacement has the one of the worker it replaces. */
+      readonly slot: number;
+    }
   /** Sections that replace the ones before, all of them in one go. */
   | { readonly kind: 'publish'; readonly sections: Partial<Snapshot> }
   /** The certificate's files have changed. */

@@ -45,7 +45,10 @@ export class ConcurrencyLedger {
     if (taken >= limit) return false;
     this.#taken.set(key, taken + 1);
     let held = this.#byHolder.get(holder);
-    if (held === undefined) this.#byHolder.set(holder, (held = new Map()));
+    if (held === undefined) {
+      held = new Map<string, number>();
+      this.#byHolder.set(holder, held);
+    }
     held.set(key, (held.get(key) ?? 0) + 1);
     return true;
   }
@@ -61,7 +64,8 @@ export class ConcurrencyLedger {
   leaveAll(holder: number): void {
     const held = this.#byHolder.get(holder);
     this.#byHolder.delete(holder);
-    for (const [key, count] of held ?? []) lower(this.#taken, key, count);
+    if (held === undefined) return;
+    for (const [key, count] of held) lower(this.#taken, key, count);
   }
 }
 

@@ -41,6 +41,7 @@ export class WorkerStartError extends Error {
 
 interface Member {
   readonly worker: Worker;
+  readonly slot: number;
   readonly bornAt: number;
   loaded: boolean;
   listening: boolean;
@@ -133,16 +134,34 @@ export class WorkerPool {
 
   #add(): void {
     const worker = cluster.fork();
-    const member: Member = { worker, bornAt: Date.now(), loaded: false, listening: false };
+    const member: Member = {
+      worker,
+      slot: this.#freeSlot(),
+      bornAt: Date.now(),
+      loaded: false,
+      listening: false,
+    };
     this.#members.set(worker.id, member);
     worker.on('message', (message: FromWorker) => this.#heard(member, message));
     worker.on('error', () => undefined); // sending to a dead worker; its exit tells the rest
     worker.once('exit', (code, signal) => this.#died(member, code, signal));
   }
 
+  #freeSlot(): number {
+    const taken = new Set([...this.#members.values()].map(({ slot }) => slot));
+    let slot = 1;
+    while (taken.has(slot)) slot++;
+    return slot;
+  }
+
   #begin(member: Member): void {
     if (!member.loaded || this.#snapshot === null) return;
-    tell(member.worker, { kind: 'start', snapshot: this.#snapshot, output: this.#deps.output });
+    tell(member.worker, {
+      kind: 'start',
+      snapshot: this.#snapshot,
+      output: this.#deps.output,
+      slot: member.slot,
+    });
   }
 
   #heard(member: Member, message: FromWorker): void {
@@ -174,10 +193,10 @@ export class WorkerPool {
   async #answer({ worker }: Member, { id, question }: Extract<FromWorker, { kind: 'ask' }>): Promise<void> {
     const { questions, rates, places } = this.#deps;
     try {
-      let value: unknown;
+      let value: unknown = null;
       switch (question.call) {
         case 'refreshKeys':
-          value = await questions.refreshKeys(...question.args);
+          await questions.refreshKeys(...question.args);
           break;
         case 'introspect':
           value = await questions.introspect(...question.args);
@@ -210,7 +229,7 @@ export class WorkerPool {
     if (this.#stopping) return;
     this.restarts++;
     this.#deps.log.warn(
-      { event: 'worker-died', worker: worker.id, code, signal },
+      { event: 'worker-died', worker: member.slot, code, signal },
       'A worker died and is replaced',
     );
     const pause = Date.now() - bornAt >= PROVEN ? 0 : RESTART_PAUSE;

@@ -1,7 +1,7 @@
 import type { ControlChannel } from '../contracts/control-channel.ts';
 import type { GatewaySettings, Route } from '../contracts/settings.ts';
 import type { RealmSnapshot, Snapshot } from '../contracts/snapshot.ts';
-import { Refusal } from '../errors.ts';
+import type { Refusal } from '../errors.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { RouteMetrics, WorkerMetrics } from '../telemetry/metrics.ts';
 import { Authenticator } from './authenticate.ts';
@@ -234,7 +234,7 @@ export class Gateway {
       bytesIn: exchange.bytesIn,
       bytesOut: exchange.bytesOut,
       durationMs: now - exchange.startedAt,
-      upstreamMs: upstreamSeconds * 1000,
+      upstreamMs: headAt === 0 ? null : upstreamSeconds * 1000,
       upstream: relay === null ? null : relay.origin,
       user: record.user,
       protocol: exchange.httpVersion,

@@ -12,7 +12,8 @@ import {
   type Http2ServerResponse,
   type ServerHttp2Session,
 } from 'node:http2';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { ListenAddress } from '../contracts/settings.ts';
 import { Refusal } from '../errors.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
@@ -61,12 +62,10 @@ export class GatewayServer {
     server.on('checkContinue', (request, response) => this.#request(request, response));
     server.on('checkExpectation', (request, response) => this.#request(request, response));
     server.on('upgrade', (request: IncomingMessage, socket, head) =>
-      this.#upgrade(request, socket as Socket, head),
+      this.#upgrade(request, tcp(socket), head),
     );
-    server.on('connect', (_request, socket) => this.#refuseBytes(socket as Socket, NO_TUNNEL));
-    server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
-      this.#unreadable(error, socket as Socket),
-    );
+    server.on('connect', (_request, socket) => this.#refuseBytes(tcp(socket), NO_TUNNEL));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#unreadable(error, tcp(socket)));
     this.#server.on('session', (session: ServerHttp2Session) => this.#opened(session));
   }
 
@@ -229,6 +228,12 @@ export class GatewayServer {
 const NO_TUNNEL = new Refusal('ambiguous_path', 'The request target is refused: this is not a forward proxy');
 const WRONG_VERSION = new Refusal('malformed_request', 'The HTTP version is not 1.0 or 1.1');
 const OVERLOADED = new Refusal('overloaded', 'Too many connections', { retryAfter: 1 });
+
+/** node's types allow for servers over other streams; this one listens on TCP, with TLS or without. */
+function tcp(stream: Duplex): Socket {
+  if (stream instanceof Socket) return stream;
+  throw new TypeError('A connection is not a socket');
+}
 
 /** Every other upgrade is ignored, as RFC 9110 section 7.8 allows; h2c in particular would go around all checks. */
 function isWebSocket(request: IncomingMessage): boolean {

@@ -1,4 +1,3 @@
-import cluster from 'node:cluster';
 import type { FromWorker, ToWorker } from '../contracts/worker-messages.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
 import { createLogger, flush, logSink } from '../telemetry/log.ts';
@@ -14,7 +13,7 @@ import { GatewayServer } from './server.ts';
  */
 
 /** How often counters go to the primary, in ms: what a killed worker counted since is lost. */
-const REPORT_EVERY = 2_000;
+const REPORT_EVERY = 5_000;
 
 type Start = Extract<ToWorker, { kind: 'start' }>;
 
@@ -60,8 +59,8 @@ process.on('SIGHUP', () => undefined);
 process.on('disconnect', () => void drain());
 send({ kind: 'loaded' });
 
-async function start({ snapshot, output }: Start): Promise<void> {
-  const name = `worker-${cluster.worker?.id ?? 0}` as const;
+async function start({ snapshot, output, slot }: Start): Promise<void> {
+  const name = `worker-${slot}` as const;
   const log = createLogger({ ...output, name });
   const metrics = new WorkerMetrics(name);
   const accessLog = output.level === 'info' ? new AccessLog(logSink(output.pretty), name) : null;

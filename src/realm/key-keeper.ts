@@ -25,6 +25,8 @@ export interface KeyKeeper {
 export interface KeyStatus {
   /** Why the last fetch failed; null after a good one. */
   readonly lastError: string | null;
+  /** Fetches that failed, so far. */
+  readonly fetchFailures: number;
   /** When the next fetch is due by itself, in ms since the epoch; null while one is under way, or after `stop`. */
   readonly nextRefresh: number | null;
 }
@@ -64,6 +66,7 @@ export function createKeyKeeper(settings: RealmSettings, deps: KeyKeeperDeps): K
   let cooldownUntil = 0;
   let failures = 0;
   let lastError: string | null = null;
+  let fetchFailures = 0;
   let nextRefresh: number | null = null;
 
   const due = createAlarm();
@@ -140,6 +143,7 @@ export function createKeyKeeper(settings: RealmSettings, deps: KeyKeeperDeps): K
     } catch (error) {
       if (stopping.signal.aborted) return;
       failures += 1;
+      fetchFailures += 1;
       lastError = reasonOf(error);
       log.warn({ realm, reason: lastError, failures }, 'The keys could not be fetched');
     }
@@ -213,7 +217,7 @@ export function createKeyKeeper(settings: RealmSettings, deps: KeyKeeperDeps): K
     },
     issuers,
     metadata: () => metadata,
-    status: () => ({ lastError, nextRefresh }),
+    status: () => ({ lastError, fetchFailures, nextRefresh }),
     async stop() {
       stopping.abort(new RealmFault('stopped'));
       due.clear();

@@ -42,6 +42,8 @@ export interface RealmStatus {
   readonly fetchedAt: number | null;
   /** Why the last fetch failed, in a few words that repeat nothing received; null after a good one. */
   readonly lastError: string | null;
+  /** Fetches of keys that failed, so far. */
+  readonly fetchFailures: number;
   /** null while a fetch is under way. */
   readonly nextRefresh: number | null;
   /** How many ended sessions are remembered. */

@@ -2,7 +2,7 @@ import { InvalidResponse } from './invalid-response.ts';
 
 /** The bytes end before the section does. */
 export const INCOMPLETE = -1;
-export const MAX_FIELDS = 500;
+const MAX_FIELDS = 500;
 
 const TAB = 0x09;
 const LF = 0x0a;
