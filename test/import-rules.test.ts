@@ -29,7 +29,10 @@ const BREAKING: Record<string, Record<string, string>> = {
     'src/telemetry/log.ts': '../control/registry.ts',
     'src/control/registry.ts': '',
   },
-  'only-commands-use-the-composition-root': { 'src/cli/token.ts': '../app/serve.ts', 'src/app/serve.ts': '' },
+  'only-commands-use-the-composition-root': {
+    'src/admin/server.ts': '../app/serve.ts',
+    'src/app/serve.ts': '',
+  },
   'drivers-stand-alone': {
     'src/control/drivers/local/index.ts': '../kubernetes/index.ts',
     'src/control/drivers/kubernetes/index.ts': '',

@@ -1,7 +1,14 @@
-import type { App } from '../app.ts';
+import type { Settings } from '../contracts/settings.ts';
+
+/** What a running gateway tells of itself. */
+export interface Running {
+  readonly settings: Settings;
+  readonly gatewayUrl: string;
+  readonly adminUrl: string;
+}
 
 /** A first call with the embedded realm's first user, as lines to paste; null without an embedded realm. */
-export function firstSteps({ settings, gatewayUrl, adminUrl }: App): string | null {
+export function firstSteps({ settings, gatewayUrl, adminUrl }: Running): string | null {
   const { embeddedRealm, routes, realms } = settings;
   const user = embeddedRealm?.users[0];
   const endpoint = routes.find((route) => route.endpoint !== null)?.endpoint;

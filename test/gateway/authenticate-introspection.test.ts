@@ -118,6 +118,14 @@ describe('an opaque token', () => {
     expect(await outcome(bench, 'opaque')).toBe('token_revoked: the session has ended');
   });
 
+  it('is no longer known when its realm stops introspecting', async () => {
+    const bench = benchWith(introspecting());
+    bench.control.onIntrospect = () => Promise.resolve(keycloakClaims());
+    expect(await outcome(bench, 'opaque')).toMatchObject({ username: 'alice' });
+    bench.authenticator.apply([realmWith([rsa])]);
+    expect(await outcome(bench, 'opaque')).toBe('token_invalid: the token is not a signed JWT');
+  });
+
   it('with characters that no token has is not shown to the realm', async () => {
     const bench = benchWith(introspecting());
     for (const token of ['a b', 'a\nb', 'a,b', 'a"b', '']) {
