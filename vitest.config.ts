@@ -17,6 +17,7 @@ export default defineConfig({
           name: 'realmgate',
           include: ['test/**/*.test.ts'],
           exclude: ['test/keycloak/**'],
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -28,7 +29,7 @@ export default defineConfig({
           globalSetup: 'test/keycloak/boot.ts',
           fileParallelism: false,
           hookTimeout: 240_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
