@@ -36,12 +36,17 @@ describe('readBearer', () => {
     },
   );
 
-  it.each(['Basic YWxpY2U6YWxpY2U=', 'DPoP abc', 'Negotiate abc', 'BearerToken abc', 'Bear abc'])(
-    'CVE-2026-47673: a credential of another scheme, as %j, is no bearer token',
-    (authorization) => {
-      expect(codeOf(() => readBearer(authorization, 100))).toBe('token_missing');
-    },
-  );
+  it.each([
+    'Basic YWxpY2U6YWxpY2U=',
+    'DPoP abc',
+    'Negotiate abc',
+    'Digest abc',
+    'Hawk12 abc',
+    'BearerToken abc',
+    'Bear abc',
+  ])('CVE-2026-47673: a credential of another scheme, as %j, is no bearer token', (authorization) => {
+    expect(codeOf(() => readBearer(authorization, 100))).toBe('token_missing');
+  });
 
   it('refuses a token of more than the bytes allowed, and no shorter one', () => {
     expect(readBearer(`Bearer ${'a'.repeat(100)}`, 100)).toHaveLength(100);
