@@ -65,14 +65,17 @@ export function parseTree(text: string, faults: Faults): Tree | null {
   return new TreeBuilder(document, placeOf, faults).build();
 }
 
-/** Without the excerpt that some messages end in: it could be part of a password. */
+/** Without the excerpt that some messages end in, nor a tag: a password that was not quoted may look like one. */
 function explain(problem: YAMLError, text: string): string {
   const [start] = problem.pos;
   if (problem.code === 'MULTIPLE_DOCS')
     return 'a second YAML document begins here; a configuration is one document';
   if (problem.code === 'RESOURCE_EXHAUSTION') return 'the YAML is nested too deeply';
+  if (problem.code === 'TAG_RESOLVE_FAILED') {
+    return 'this is a YAML tag, and none are known here; text that begins with ! has to be in quotes';
+  }
   if (text.startsWith('${', start - 1)) return 'a ${...} inside of brackets or braces has to be in quotes';
-  return `YAML: ${problem.message.replace(/: ".*/s, '').replace(/^./, (c) => c.toLowerCase())}`;
+  return `YAML: ${problem.message.replace(/: .*/s, '').replace(/^./, (c) => c.toLowerCase())}`;
 }
 
 class TreeBuilder {
@@ -138,8 +141,10 @@ class TreeBuilder {
     if (tree !== undefined) return tree;
     const place = this.#place(alias, parent);
     const within = target !== undefined && this.#open.has(target);
-    const why = within ? 'refers to what contains it' : 'has no anchor before it';
-    this.#faults.add(place, path, `the alias *${alias.source} ${why}`);
+    const why = within
+      ? 'refers to what contains it'
+      : 'has no anchor before it; text that begins with * has to be in quotes';
+    this.#faults.add(place, path, `the alias here ${why}`);
     return { kind: 'unreadable', place };
   }
 
