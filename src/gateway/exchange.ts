@@ -30,6 +30,8 @@ export abstract class Exchange {
   bytesIn = 0;
   bytesOut = 0;
   settled = false;
+  /** The client went away before its response was complete. An upgraded connection has no other end. */
+  abandoned = false;
   /** False once the head was read and announces no body. */
   expectsBody = true;
   #requestId: string | null = null;
@@ -75,6 +77,7 @@ export abstract class Exchange {
   /** The client went away before the response was complete. */
   clientGone(): void {
     if (this.settled) return;
+    this.abandoned = this.status !== 101;
     const { onGone } = this;
     this.onGone = null;
     onGone?.();

@@ -219,7 +219,7 @@ export class Gateway {
     const { relay } = record;
     const headAt = relay === null ? 0 : relay.headAt;
     const upstreamSeconds = headAt === 0 ? 0 : (headAt - exchange.startedAt) / 1000;
-    const outcome = exchange.code ?? (exchange.status === 0 ? 'client_gone' : 'ok');
+    const outcome = exchange.code ?? (exchange.abandoned ? 'client_gone' : 'ok');
     record.metrics.observe(exchange.status, outcome, (now - exchange.startedAt) / 1000, upstreamSeconds);
     if (this.#accessLog === null || !this.settings.accessLog) return;
     this.#accessLog.write({

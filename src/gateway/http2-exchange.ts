@@ -13,6 +13,8 @@ export class Http2Exchange extends Exchange {
   readonly secure = true;
   readonly #request: Http2ServerRequest;
   readonly #response: Http2ServerResponse;
+  /** The response has no body, whatever is written. */
+  #bodiless = false;
 
   constructor(request: Http2ServerRequest, response: Http2ServerResponse) {
     super();
@@ -36,17 +38,26 @@ export class Http2Exchange extends Exchange {
     return announced === 'none' ? 'chunked' : announced;
   }
 
+  /** Throws, with nothing sent, on what HTTP/2 cannot carry. */
   sendHead(status: number, _reason: string, headers: string[]): void {
-    this.#response.writeHead(status, grouped(headers));
+    const { stream } = this.#response;
+    const fields = grouped(headers);
+    fields[':status'] = String(status);
+    // Not `writeHead`: after it threw, the fields that it choked on would stand in the next head as well.
+    if (!stream.destroyed && !stream.closed) stream.respond(fields, { waitForTrailers: true });
     this.status = status;
+    this.#bodiless = this.method === 'HEAD' || status === 204 || status === 205 || status === 304;
   }
 
   inform(status: number, headers: readonly string[]): void {
     const { stream } = this.#response;
-    if (!stream.destroyed) stream.additionalHeaders({ ...grouped(headers), ':status': status });
+    const fields = grouped(headers);
+    fields[':status'] = String(status);
+    if (!stream.destroyed && !stream.closed) stream.additionalHeaders(fields);
   }
 
   write(chunk: Buffer): boolean {
+    if (this.#bodiless) return true; // node has ended the stream with the head
     this.bytesOut += chunk.length;
     return this.#response.write(chunk);
   }
@@ -56,8 +67,11 @@ export class Http2Exchange extends Exchange {
   }
 
   end(chunk: Buffer | null, trailers: readonly string[]): void {
+    const { stream } = this.#response;
     if (trailers.length > 0) this.#response.addTrailers(grouped(trailers));
-    if (chunk === null) {
+    // An answer before the request's last byte: the client is told to keep the rest (RFC 9113 section 8.1).
+    if (!this.requestComplete) stream.once('wantTrailers', () => stream.close(constants.NGHTTP2_NO_ERROR));
+    if (chunk === null || this.#bodiless) {
       this.#response.end();
     } else {
       this.bytesOut += chunk.length;
@@ -77,7 +91,10 @@ export class Http2Exchange extends Exchange {
       this.bytesIn += chunk.length;
       if (!onData(chunk)) request.pause();
     });
-    request.once('end', () => onEnd(request.rawTrailers));
+    request.once('end', () => {
+      // A reset with NO_ERROR looks like the end of the body, but is one only of the stream.
+      if (!request.stream.aborted) onEnd(request.rawTrailers);
+    });
     request.once('error', () => undefined);
   }
 

@@ -136,6 +136,7 @@ export class GatewayServer {
       cert: readFileSync(tls!.cert),
       key: readFileSync(tls!.key),
       minVersion: 'TLSv1.2' as const,
+      strictSingleValueFields: false, // a service's doubled Date is no reason to lose its answer
       settings: { enablePush: false, maxConcurrentStreams: 250, maxHeaderListSize: limits.headerBytes },
     };
   }
@@ -191,7 +192,9 @@ export class GatewayServer {
     response.assignSocket(socket);
     response.shouldKeepAlive = false;
     response.once('finish', () => socket.destroySoon());
+    socket.on('error', () => undefined); // node has taken its own listener away; `close` follows
     const exchange = new Http1Exchange(request, response, connection);
+    exchange.closeConnection();
     connection.current = exchange;
     this.#start(exchange, { request, socket, head });
   }

@@ -5,6 +5,7 @@ import type { Exchange } from '../exchange.ts';
 import { mayTrail } from '../request-head.ts';
 import type { RelayReport, RequestRecord } from '../request-record.ts';
 import { responseHeaders } from './response-headers.ts';
+import { refusalOf } from './upstream-failure.ts';
 import type { Upstream, UpstreamGroup } from './upstream-group.ts';
 import type {
   UpstreamClient,
@@ -45,18 +46,14 @@ export interface RelayContext {
   ): void;
 }
 
-const FAILURES = {
-  unreachable: ['upstream_unreachable', 'The service could not be reached'],
-  'connect-timeout': ['upstream_timeout', 'The service did not accept a connection in time'],
-  reset: ['upstream_unreachable', 'The service closed the connection before it answered'],
-  invalid: ['upstream_invalid', 'The service answered with something that is not HTTP'],
-} as const;
+/** How much of a body is kept until its upstream is known to take it, in bytes. */
+const REPLAYABLE = 64 * 1024;
 
 /**
  * Relays one request to an upstream and its response back, streaming both ways with back-pressure.
  *
- * It sends a request to a second member of the group only where the first refused the connection, so that nothing
- * was sent yet, and no body has been taken from the client. See `UpstreamRequest.retryable` for the other case.
+ * It turns to a second member of the group only where the first took no connection, so that nothing was sent yet,
+ * and all of the body that the client gave is still at hand. See `UpstreamRequest.retryable` for the other case.
  */
 export class Relay implements UpstreamEvents, Watched, RelayReport {
   readonly #context: RelayContext;
@@ -69,6 +66,13 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
   #bodyBytes = 0;
   #over = false;
   #ended = false;
+  /** The start of a streamed body, as long as the whole of it so far could be sent to another member. */
+  #replay: Buffer[] | null = null;
+  #trailers: readonly string[] = [];
+  /** The upstream holds as much of the body as it should. */
+  #upstreamFull = false;
+  /** The client holds as much of the response as it should. */
+  #clientFull = false;
   /** When the last byte of the request went out; 0 = it is still on its way. */
   #requestEndedAt = 0;
   #lastActivity: number;
@@ -102,11 +106,12 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
     this.#context.deadlines.watch(this);
     this.#exchange.onGone = () => this.#stop();
     if (body !== null) {
-      this.#upstream?.write(body);
+      this.#relayBody(body);
       this.#sent([]);
     } else if (request.body === 'none') {
       this.#requestEndedAt = this.#context.deadlines.now;
     } else {
+      if (this.#plan.group.size > 1) this.#replay = [];
       this.#exchange.readBody(
         (chunk) => this.#relayBody(chunk),
         (trailers) => this.#sent(trailers),
@@ -123,10 +128,10 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
     const { group, request } = this.#plan;
     const member = group.pick(this.#context.deadlines.now);
     if (member === null) return false;
+    this.#upstream = this.#context.client.request(member.origin, request, this);
     this.#attempts++;
     this.#member = member;
     member.outstanding++;
-    this.#upstream = this.#context.client.request(member.origin, request, this);
     return true;
   }
 
@@ -140,22 +145,33 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
       return true;
     }
     this.#lastActivity = deadlines.now;
-    return this.#upstream!.write(chunk);
+    if (this.#replay !== null && this.#bodyBytes <= REPLAYABLE) this.#replay.push(chunk);
+    else this.#replay = null;
+    this.#upstreamFull = !this.#upstream!.write(chunk);
+    return !this.#upstreamFull;
   }
 
   #sent(trailers: readonly string[]): void {
     if (this.#over) return;
     this.#requestEndedAt = this.#lastActivity = this.#context.deadlines.now;
-    this.#upstream!.end(trailers.length === 0 ? trailers : allowedTrailers(trailers));
+    this.#trailers = trailers.length === 0 ? trailers : allowedTrailers(trailers);
+    this.#upstream!.end(this.#trailers);
   }
 
   onDrain(): void {
+    this.#upstreamFull = false;
+    this.#lastActivity = this.#context.deadlines.now;
     this.#exchange.resumeBody();
   }
 
   onInformational(status: number, headers: string[]): void {
     this.#lastActivity = this.#context.deadlines.now;
-    this.#exchange.inform(status, responseHeaders(headers, [], false, this.#plan.edgeCors));
+    this.#replay = null;
+    try {
+      this.#exchange.inform(status, responseHeaders(headers, [], false, this.#plan.edgeCors));
+    } catch (error) {
+      this.#cannotSend(error);
+    }
   }
 
   onHead(
@@ -166,16 +182,24 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
   ): void {
     this.headAt = performance.now();
     this.#lastActivity = this.#context.deadlines.now;
+    this.#replay = null;
     if (typeof length === 'number') this.#announced = length;
     const keepLength = typeof length === 'number' || (length === 'none' && status !== 204);
     const { added, edgeCors } = this.#plan;
     try {
       this.#exchange.sendHead(status, reason, responseHeaders(headers, added, keepLength, edgeCors));
     } catch (error) {
-      // HTTP/2 has rules of its own, such as one value only for some fields.
-      const detail = error instanceof Error ? error.message : String(error);
-      this.#fail(new Refusal('upstream_invalid', FAILURES.invalid[1]), { kind: 'invalid', detail });
+      this.#cannotSend(error);
     }
+  }
+
+  /** A head that the client's protocol cannot carry: HTTP/2 has rules of its own. */
+  #cannotSend(error: unknown): void {
+    const failure = {
+      kind: 'invalid',
+      detail: error instanceof Error ? error.message : String(error),
+    } as const;
+    this.#fail(refusalOf(failure), failure);
   }
 
   onData(chunk: Buffer): boolean {
@@ -188,10 +212,15 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
       return true;
     }
     if (exchange.write(chunk)) return true;
-    exchange.whenWritable(() => {
-      this.#lastActivity = this.#context.deadlines.now;
-      this.#upstream?.resume();
-    });
+    // Many small pieces may come from one read before the upstream stops: one callback is enough for all of them.
+    if (!this.#clientFull) {
+      this.#clientFull = true;
+      exchange.whenWritable(() => {
+        this.#clientFull = false;
+        this.#lastActivity = this.#context.deadlines.now;
+        this.#upstream?.resume();
+      });
+    }
     return false;
   }
 
@@ -206,16 +235,27 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
     const member = this.#member!;
     const unconnected = failure.kind === 'unreachable' || failure.kind === 'connect-timeout';
     if (unconnected) {
-      const { group, request, body } = this.#plan;
+      const { group, request } = this.#plan;
       group.avoid(member, this.#context.deadlines.now);
-      if (request.body === 'none' && body === null && this.#attempts < group.size) {
+      if ((request.body === 'none' || this.#replay !== null) && this.#attempts < group.size) {
         member.outstanding--;
-        if (this.#open()) return;
+        if (this.#open()) {
+          this.#sendAgain();
+          return;
+        }
         member.outstanding++;
       }
     }
-    const [code, detail] = FAILURES[failure.kind];
-    this.#fail(new Refusal(code, detail), failure);
+    this.#fail(refusalOf(failure), failure);
+  }
+
+  /** Gives a new member what the one before it did not take. */
+  #sendAgain(): void {
+    if (this.#replay === null) return;
+    let more = true;
+    for (const chunk of this.#replay) more = this.#upstream!.write(chunk);
+    if (this.#requestEndedAt !== 0) this.#upstream!.end(this.#trailers);
+    else if (more && this.#upstreamFull) this.onDrain();
   }
 
   check(now: number): void {
@@ -227,8 +267,13 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
         this.#fail(new Refusal('upstream_timeout', 'The service did not answer in time'), null);
       }
     } else if (now - this.#lastActivity >= timeouts.idle) {
-      this.#fail(new Refusal('request_timeout', 'Nothing was received for too long'), null);
+      this.#fail(this.#isClientIdle() ? CLIENT_IDLE : SERVICE_IDLE, null);
     }
+  }
+
+  /** Whose turn it was when nothing moved any more. */
+  #isClientIdle(): boolean {
+    return this.headAt === 0 ? !this.#upstreamFull : this.#clientFull;
   }
 
   #fail(refusal: Refusal, failure: UpstreamFailure | null): void {
@@ -244,11 +289,20 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#replay = null;
     this.#exchange.onGone = null;
     this.#context.deadlines.forget(this);
     if (this.#member !== null) this.#member.outstanding--;
+    // The client may send on without reading: what still comes is read and dropped, so that it sees the answer.
+    if (this.#upstreamFull) this.#exchange.resumeBody();
   }
 }
+
+const CLIENT_IDLE = new Refusal('request_timeout', 'The client neither sent nor took anything for too long');
+const SERVICE_IDLE = new Refusal(
+  'upstream_timeout',
+  'The service neither sent nor took anything for too long',
+);
 
 function tooLarge(limit: number): Refusal {
   return new Refusal('body_too_large', `The request body is larger than ${limit} bytes`);

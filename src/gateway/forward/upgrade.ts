@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { createProxyServer } from 'http-proxy-3';
-import { Refusal } from '../../errors.ts';
+import { type ErrorCode, Refusal } from '../../errors.ts';
 import type { Permit } from '../authorize.ts';
 import type { Watched } from '../deadlines.ts';
 import type { Gateway, Service } from '../gateway.ts';
@@ -10,8 +8,12 @@ import type { Incoming } from '../incoming.ts';
 import { upstreamPath } from '../match-route.ts';
 import type { RelayReport } from '../request-record.ts';
 import { serviceHeaders } from './forward.ts';
-import type { Upstream } from './upstream-group.ts';
+import { responseHeaders } from './response-headers.ts';
+import type { Upstream, UpstreamGroup } from './upstream-group.ts';
+import { refusalOf } from './upstream-failure.ts';
+import type { UpstreamFailure } from './upstream-types.ts';
 import { closeFrame, FrameTracker } from './web-socket-frames.ts';
+import { accepts, sendHandshake, switchingHead } from './web-socket-handshake.ts';
 
 /** A WebSocket handshake as node hands it over: the parser has let go of the socket. */
 export interface UpgradeHandshake {
@@ -25,8 +27,11 @@ export interface UpgradeHandshake {
 const GOING_AWAY = 1001;
 const POLICY_VIOLATION = 1008;
 
-/** How long a client may take to answer a close frame, in ms. */
+/** How long either end may take to close after the other one, or after a close frame, in ms. */
 const CLOSING = 2_000;
+
+/** Bytes that a client may send ahead of the answer to its handshake before it is no longer read. */
+const MOST_EARLY = 64 * 1024;
 
 /** Hands a permitted WebSocket handshake to its service and relays what follows until the token's life ends. */
 export function upgrade(
@@ -37,208 +42,329 @@ export function upgrade(
   handshake: UpgradeHandshake,
   subprotocols: string | null,
 ): void {
-  const member = service.group.pick(gateway.deadlines.now);
-  if (member === null)
-    throw new Refusal('service_unavailable', 'No replica of the service is ready', { retryAfter: 1 });
+  if (gateway.draining) throw stopping();
   const headers = serviceHeaders(incoming, permit);
   if (subprotocols !== null) headers.push('Sec-WebSocket-Protocol', subprotocols);
-  const { request } = handshake;
-  request.url = upstreamPath(permit.route, incoming.target.path) + incoming.target.query;
-  request.headers = handshakeHeaders(headers, member.origin);
-  const tunnel = new Tunnel(gateway, incoming, handshake, member, permit.principal?.notAfter ?? Infinity);
+  const tunnel = new Tunnel(gateway, incoming, handshake, {
+    group: service.group,
+    path: upstreamPath(permit.route, incoming.target.path) + incoming.target.query,
+    headers,
+    notAfter: permit.principal?.notAfter ?? Infinity,
+    edgeCors: permit.route.cors !== null,
+  });
   incoming.record.relay = tunnel;
-  tunnel.open();
+  tunnel.start();
 }
 
-/** One upgraded connection: http-proxy-3 moves the bytes, this watches over them. */
-export class Tunnel implements Watched, RelayReport {
+interface TunnelPlan {
+  readonly group: UpstreamGroup;
+  readonly path: string;
+  readonly headers: readonly string[];
+  /** In ms since the epoch. */
+  readonly notAfter: number;
+  readonly edgeCors: boolean;
+}
+
+type Phase = 'connecting' | 'awaiting' | 'refused' | 'open' | 'closing';
+
+/**
+ * One WebSocket handshake, and the tunnel that comes of it: bytes pass both ways untouched and with back-pressure,
+ * and only the frames' borders are followed, so that a close frame can be put between them.
+ */
+class Tunnel implements Watched, RelayReport {
   headAt = 0;
-  readonly origin: string;
   readonly #gateway: Gateway;
   readonly #incoming: Incoming;
   readonly #handshake: UpgradeHandshake;
-  readonly #member: Upstream;
-  readonly #notAfter: number;
-  readonly #startedAt: number;
+  readonly #plan: TunnelPlan;
   readonly #frames = new FrameTracker();
-  readonly #writeToClient: Socket['write'];
-  #lastActivity: number;
-  #proxied: ClientRequest | null = null;
+  readonly #early: Buffer[] = [];
+  #earlyBytes = 0;
+  #phase: Phase = 'connecting';
+  #attempts = 0;
+  #member: Upstream | null = null;
+  #request: ClientRequest | null = null;
   #upstream: Socket | null = null;
-  #refusal: Refusal | null = null;
-  /** When the close frame was sent; 0 = it was not. */
+  #lastActivity: number;
+  /** When there was nothing left to do but to wait for the ends to close; 0 = there still is. */
   #closingSince = 0;
 
-  constructor(
-    gateway: Gateway,
-    incoming: Incoming,
-    handshake: UpgradeHandshake,
-    member: Upstream,
-    notAfter: number,
-  ) {
+  constructor(gateway: Gateway, incoming: Incoming, handshake: UpgradeHandshake, plan: TunnelPlan) {
     this.#gateway = gateway;
     this.#incoming = incoming;
     this.#handshake = handshake;
-    this.#member = member;
-    this.#notAfter = notAfter;
-    this.#startedAt = this.#lastActivity = gateway.deadlines.now;
-    this.#writeToClient = handshake.socket.write.bind(handshake.socket);
-    this.origin = member.origin;
+    this.#plan = plan;
+    this.#lastActivity = gateway.deadlines.now;
   }
 
-  open(): void {
-    const { request, socket, head } = this.#handshake;
+  get origin(): string | null {
+    return this.#member?.origin ?? null;
+  }
+
+  /** Throws `service_unavailable` where no member is healthy. */
+  start(): void {
+    const { socket, head } = this.#handshake;
     const { exchange } = this.#incoming;
-    this.#member.outstanding++;
+    if (!this.#open()) {
+      throw new Refusal('service_unavailable', 'No replica of the service is ready', { retryAfter: 1 });
+    }
     this.#gateway.deadlines.watch(this);
     this.#gateway.tunnels.add(this);
-    this.#gateway.whenSettled(exchange, () => {
-      this.#member.outstanding--;
-      this.#gateway.deadlines.forget(this);
-      this.#gateway.tunnels.delete(this);
-    });
+    this.#gateway.whenSettled(exchange, () => this.#settled());
     exchange.onGone = () => this.#dropUpstream();
-    const proxy = createProxyServer({ target: this.origin, prependPath: false, toProxy: true });
-    const failed = (error: Error): void => this.#failed(error);
-    proxy.on('error', failed);
-    proxy.on('proxyReqWs', (proxied) => this.#watchHandshake(proxied));
-    proxy.ws(request, socket, head, {}, failed);
+    if (head.length > 0) this.#fromClient(head);
+    socket.on('data', (chunk: Buffer) => this.#fromClient(chunk));
+    socket.on('end', () => this.#clientEnded());
+    socket.on('drain', () => {
+      this.#lastActivity = this.#gateway.deadlines.now;
+      this.#upstream?.resume();
+    });
   }
 
-  /** Tells both ends that the gateway stops. */
+  /** Tells the client that the gateway stops. */
   goAway(): void {
-    if (this.headAt === 0)
-      this.#refuse(new Refusal('service_unavailable', 'The gateway is stopping', { retryAfter: 1 }));
-    else this.#close(GOING_AWAY, 'the gateway is stopping');
+    if (this.#phase === 'connecting' || this.#phase === 'awaiting') this.#fail(stopping(), null);
+    else if (this.#phase === 'open') this.#close(GOING_AWAY, 'the gateway is stopping', null);
   }
 
   check(now: number): void {
-    const { response, idle } = this.#gateway.settings.timeouts;
+    const { connect, response, idle } = this.#gateway.settings.timeouts;
+    const quiet = now - this.#lastActivity;
     if (this.#closingSince !== 0) {
-      if (now - this.#closingSince >= CLOSING) this.#handshake.socket.destroy();
-    } else if (this.headAt === 0) {
-      if (now >= this.#notAfter) this.#refuse(new Refusal('token_expired', 'The token has expired'));
-      else if (now - this.#startedAt >= response) {
-        this.#refuse(new Refusal('upstream_timeout', 'The service did not answer in time'));
-      }
-    } else if (now >= this.#notAfter) {
-      this.#close(POLICY_VIOLATION, 'the token has expired');
-    } else if (now - this.#lastActivity >= idle) {
-      this.#close(GOING_AWAY, 'nothing was received for too long');
-    }
-  }
-
-  #watchHandshake(proxied: ClientRequest): void {
-    this.#proxied = proxied;
-    const { exchange } = this.#incoming;
-    proxied.prependOnceListener('upgrade', (response: IncomingMessage, upstream: Socket) => {
-      this.headAt = performance.now();
-      this.#upstream = upstream;
-      if (!accepts(this.#handshake.request, response)) {
-        proxied.removeAllListeners('upgrade');
-        upstream.destroy();
-        this.#failed(new Error('The answer to the handshake does not fit its key'));
-        return;
-      }
-      exchange.status = 101;
-      this.#followFrames();
-    });
-    proxied.prependOnceListener('response', (response) => {
-      this.headAt = performance.now();
-      exchange.status = response.statusCode ?? 0;
-    });
-  }
-
-  /** Looks at what http-proxy-3 writes to the client: first the head of the 101, then frames. */
-  #followFrames(): void {
-    const { socket } = this.#handshake;
-    const { deadlines } = this.#gateway;
-    const { exchange } = this.#incoming;
-    let isHead = true;
-    socket.write = (chunk: string | Uint8Array, ...rest: never[]): boolean => {
-      if (!isHead && typeof chunk !== 'string') {
-        const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-        this.#frames.follow(bytes);
-        exchange.bytesOut += bytes.length;
-      }
-      isHead = false;
-      this.#lastActivity = deadlines.now;
-      return this.#writeToClient(chunk, ...rest);
-    };
-    socket.on('data', (chunk: Buffer) => {
-      exchange.bytesIn += chunk.length;
-      this.#lastActivity = deadlines.now;
-    });
-  }
-
-  #failed(error: Error): void {
-    const { exchange, record } = this.#incoming;
-    if (exchange.settled || this.#closingSince !== 0) return;
-    if (exchange.status === 101) {
-      exchange.cut();
+      if (now - this.#closingSince >= CLOSING) this.#destroy();
       return;
     }
-    const refusal = this.#refusal ?? failureOf(error);
-    this.#gateway.refuseRelay(exchange, record, refusal, { kind: 'reset', detail: error.message });
+    const expired = now >= this.#plan.notAfter;
+    switch (this.#phase) {
+      case 'connecting':
+        if (expired) this.#fail(tokenExpired(), null);
+        else if (quiet >= connect) {
+          this.#lost({ kind: 'connect-timeout', detail: 'no connection in time' });
+        }
+        break;
+      case 'awaiting':
+        if (expired) this.#fail(tokenExpired(), null);
+        else if (quiet >= response) this.#fail(timedOut('The service did not answer in time'), null);
+        break;
+      case 'refused':
+        if (expired) this.#fail(tokenExpired(), null);
+        else if (quiet >= idle) this.#fail(timedOut('The answer came to a halt'), null);
+        break;
+      case 'open':
+        if (expired) this.#close(POLICY_VIOLATION, 'the token has expired', 'token_expired');
+        else if (quiet >= idle) {
+          this.#close(GOING_AWAY, 'nothing was received for too long', 'request_timeout');
+        }
+        break;
+      case 'closing':
+        if (expired || quiet >= idle) this.#destroy();
+        break;
+    }
   }
 
-  #refuse(refusal: Refusal): void {
-    this.#refusal = refusal;
-    this.#proxied?.destroy(new Error(refusal.message));
+  /** Starts an attempt with the best member; false = there is none. */
+  #open(): boolean {
+    const { group, path, headers } = this.#plan;
+    const member = group.pick(this.#gateway.deadlines.now);
+    if (member === null) return false;
+    const request = sendHandshake(member.origin, path, headers);
+    this.#attempts++;
+    this.#member = member;
+    this.#request = request;
+    member.outstanding++;
+    this.#phase = 'connecting';
+    this.#lastActivity = this.#gateway.deadlines.now;
+    request.once('socket', (socket) => {
+      socket.once(member.origin.startsWith('https:') ? 'secureConnect' : 'connect', () => {
+        this.#phase = 'awaiting';
+        this.#lastActivity = this.#gateway.deadlines.now;
+      });
+    });
+    request.once('upgrade', (response: IncomingMessage, upstream: Socket, head: Buffer) =>
+      this.#accepted(response, upstream, head),
+    );
+    request.once('response', (response) => this.#refused(response));
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      if (request === this.#request) this.#lost(failureOf(error, this.#phase === 'connecting'));
+    });
+    request.end();
+    return true;
+  }
+
+  /** The connection was lost before there was an answer. */
+  #lost(failure: UpstreamFailure): void {
+    if (this.#phase !== 'connecting' && this.#phase !== 'awaiting') return;
+    const { group } = this.#plan;
+    const member = this.#member!;
+    if (this.#phase === 'connecting') {
+      group.avoid(member, this.#gateway.deadlines.now);
+      if (this.#attempts < group.size) {
+        this.#dropUpstream();
+        member.outstanding--;
+        if (this.#open()) return;
+        member.outstanding++;
+      }
+    }
+    this.#fail(refusalOf(failure), failure);
+  }
+
+  #accepted(response: IncomingMessage, upstream: Socket, head: Buffer): void {
+    const { socket, request } = this.#handshake;
+    const { exchange, record } = this.#incoming;
+    upstream.on('error', () => undefined); // `close` follows
+    this.#upstream = upstream;
+    if (!accepts(request, response)) {
+      const failure = {
+        kind: 'invalid',
+        detail: 'the answer to the handshake does not fit its key',
+      } as const;
+      this.#fail(refusalOf(failure), failure);
+      return;
+    }
+    this.#phase = 'open';
+    this.headAt = performance.now();
+    this.#lastActivity = this.#gateway.deadlines.now;
+    exchange.status = 101;
+    socket.write(switchingHead(response, record.cors, this.#plan.edgeCors), 'latin1');
+    upstream.setNoDelay(true);
+    upstream.on('drain', () => {
+      this.#lastActivity = this.#gateway.deadlines.now;
+      socket.resume();
+    });
+    upstream.on('close', () => this.#upstreamEnded());
+    if (head.length > 0) this.#fromUpstream(head);
+    for (const chunk of this.#early) upstream.write(chunk);
+    this.#early.length = 0;
+    if (!upstream.writableNeedDrain) socket.resume();
+    if (socket.readableEnded) this.#clientEnded();
+    upstream.on('data', (chunk: Buffer) => this.#fromUpstream(chunk));
+  }
+
+  /** Passes on an answer that is none to a handshake. */
+  #refused(response: IncomingMessage): void {
+    const { exchange, record } = this.#incoming;
+    const { edgeCors } = this.#plan;
+    const status = response.statusCode ?? 0;
+    this.#phase = 'refused';
+    this.headAt = performance.now();
+    this.#lastActivity = this.#gateway.deadlines.now;
+    const headers = responseHeaders(response.rawHeaders, record.cors, status !== 204, edgeCors);
+    exchange.sendHead(status, response.statusMessage ?? '', headers);
+    response.on('data', (chunk: Buffer) => {
+      this.#lastActivity = this.#gateway.deadlines.now;
+      if (exchange.settled || exchange.write(chunk)) return;
+      response.pause();
+      exchange.whenWritable(() => response.resume());
+    });
+    response.once('close', () => {
+      if (exchange.settled) return;
+      if (response.complete) exchange.end(null, []);
+      else {
+        const failure = { kind: 'reset', detail: 'closed in the middle of an answer' } as const;
+        this.#fail(refusalOf(failure), failure);
+      }
+    });
+  }
+
+  #fromClient(chunk: Buffer): void {
+    const { exchange } = this.#incoming;
+    if (this.#phase === 'open') {
+      exchange.bytesIn += chunk.length;
+      this.#lastActivity = this.#gateway.deadlines.now;
+      if (!this.#upstream!.write(chunk)) this.#handshake.socket.pause();
+    } else if (this.#phase === 'connecting' || this.#phase === 'awaiting') {
+      exchange.bytesIn += chunk.length;
+      this.#early.push(chunk);
+      this.#earlyBytes += chunk.length;
+      if (this.#earlyBytes >= MOST_EARLY) this.#handshake.socket.pause();
+    }
+  }
+
+  #fromUpstream(chunk: Buffer): void {
+    if (this.#phase !== 'open') return;
+    this.#frames.follow(chunk);
+    this.#incoming.exchange.bytesOut += chunk.length;
+    this.#lastActivity = this.#gateway.deadlines.now;
+    if (!this.#handshake.socket.write(chunk)) this.#upstream!.pause();
+  }
+
+  /** The client sends no more. On a handshake without an answer that means that it has given up. */
+  #clientEnded(): void {
+    if (this.#phase === 'open') {
+      this.#upstream!.end(() => this.#startClosing());
+    } else if (this.#phase === 'connecting' || this.#phase === 'awaiting') {
+      this.#handshake.socket.destroy();
+    }
+  }
+
+  /** The service has closed; what it sent last is still on its way to the client. */
+  #upstreamEnded(): void {
+    if (this.#phase !== 'open') return;
+    const { socket } = this.#handshake;
+    this.#phase = 'closing';
+    socket.resume();
+    socket.end(() => this.#startClosing());
+  }
+
+  #startClosing(): void {
+    if (this.#closingSince === 0) this.#closingSince = this.#gateway.deadlines.now;
   }
 
   /** Ends the tunnel from here, with a close frame where one can stand. */
-  #close(code: number, reason: string): void {
+  #close(status: number, reason: string, code: ErrorCode | null): void {
     const { socket } = this.#handshake;
-    this.#closingSince = this.#gateway.deadlines.now;
-    this.#upstream?.unpipe(socket);
-    if (this.#frames.atBoundary) this.#writeToClient(closeFrame(code, reason));
-    else socket.destroy();
+    this.#phase = 'closing';
+    this.#incoming.exchange.code = code;
+    this.#startClosing();
     this.#dropUpstream();
-    socket.end();
+    if (!this.#frames.atBoundary) {
+      socket.destroy();
+      return;
+    }
+    socket.resume();
+    socket.end(closeFrame(status, reason));
+  }
+
+  #fail(refusal: Refusal, failure: UpstreamFailure | null): void {
+    const { exchange, record } = this.#incoming;
+    this.#phase = 'closing';
+    this.#dropUpstream();
+    this.#gateway.refuseRelay(exchange, record, refusal, failure);
   }
 
   #dropUpstream(): void {
+    const request = this.#request;
+    this.#request = null;
     this.#upstream?.destroy();
-    this.#proxied?.destroy();
+    request?.destroy();
+  }
+
+  #destroy(): void {
+    this.#dropUpstream();
+    this.#handshake.socket.destroy();
+  }
+
+  #settled(): void {
+    this.#member!.outstanding--;
+    this.#gateway.deadlines.forget(this);
+    this.#gateway.tunnels.delete(this);
+    this.#early.length = 0;
   }
 }
 
-function failureOf(error: Error): Refusal {
-  const code = 'code' in error ? String(error.code) : '';
-  if (code === 'ECONNECT_TIMEOUT')
-    return new Refusal('upstream_timeout', 'The service did not accept a connection in time');
-  if (code === '' || code.startsWith('HPE_')) {
-    return new Refusal(
-      'upstream_invalid',
-      'The service answered the handshake with something that is no answer to it',
-    );
-  }
-  return new Refusal('upstream_unreachable', 'The service could not be reached');
+function stopping(): Refusal {
+  return new Refusal('service_unavailable', 'The gateway is stopping', { retryAfter: 1 });
 }
 
-/** Whether the 101 answers this very handshake (RFC 6455 section 4.2.2). */
-function accepts(request: IncomingMessage, response: IncomingMessage): boolean {
-  const key = request.headers['sec-websocket-key'];
-  if (key === undefined) return false;
-  const expected = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-  return (
-    response.headers['sec-websocket-accept'] === expected &&
-    response.headers.upgrade?.toLowerCase() === 'websocket'
-  );
+function tokenExpired(): Refusal {
+  return new Refusal('token_expired', 'The token has expired');
 }
 
-/** Flat header fields in the form that `node:http` sends them in. */
-function handshakeHeaders(flat: readonly string[], origin: string): NodeJS.Dict<string> {
-  const fields: NodeJS.Dict<string> = {
-    host: new URL(origin).host,
-    connection: 'Upgrade',
-    upgrade: 'websocket',
-  };
-  for (let i = 0; i < flat.length; i += 2) {
-    const name = flat[i]!.toLowerCase();
-    const before = fields[name];
-    fields[name] = before === undefined ? flat[i + 1]! : `${before}, ${flat[i + 1]!}`;
-  }
-  return fields;
+function timedOut(detail: string): Refusal {
+  return new Refusal('upstream_timeout', detail);
+}
+
+function failureOf({ code = '', message }: NodeJS.ErrnoException, connecting: boolean): UpstreamFailure {
+  if (connecting) return { kind: 'unreachable', detail: message };
+  return { kind: code.startsWith('HPE_') ? 'invalid' : 'reset', detail: message };
 }
