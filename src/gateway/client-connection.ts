@@ -16,11 +16,16 @@ export class ClientConnection {
   readonly socket: Socket;
   readonly peer: string;
   readonly secure: boolean;
-  /** Nothing more is read as a request: what stands behind a refused one is not to be trusted. */
+  /** No further request is taken: what stands behind a refused one is not to be trusted. */
   refusing = false;
   current: Http1Exchange | null = null;
-  /** What the last, unreadable bytes are answered with once the requests before them were served. */
+  /** The answer to unreadable bytes, given once the requests before them were served. */
   #lastWords: string | null = null;
+  #answered: Http1Exchange | null = null;
+  /** What ends the connection is under way: no further byte of an answer may follow it. */
+  #ending = false;
+  #lingering = false;
+  #starting = false;
   readonly #waiting: Http1Exchange[] = [];
   readonly #start: (exchange: Http1Exchange) => void;
 
@@ -29,32 +34,26 @@ export class ClientConnection {
     this.secure = secure;
     this.peer = plainAddress(socket.remoteAddress ?? '');
     this.#start = start;
+    // Node takes its own listener away with an upgrade and with CONNECT; `close` follows in any case.
+    socket.on('error', () => undefined);
     socket.once('close', () => this.#closed());
   }
 
   accept(exchange: Http1Exchange): void {
     if (this.current !== null) {
       this.#waiting.push(exchange);
-      if (this.#waiting.length === MOST_WAITING) this.socket.pause();
+      if (this.#waiting.length >= MOST_WAITING) this.socket.pause();
       return;
     }
     this.current = exchange;
-    this.#start(exchange);
+    this.#run();
   }
 
   /** The current exchange has been answered, or given up. */
   done(): void {
-    this.current = null;
-    if (this.refusing) {
-      this.#waiting.length = 0;
-      if (this.#lastWords !== null) this.#say(this.#lastWords);
-      return;
-    }
-    const next = this.#waiting.shift();
-    if (next === undefined) return;
-    if (this.#waiting.length === 0) this.socket.resume();
-    this.current = next;
-    this.#start(next);
+    this.#answered = this.current;
+    this.current = this.#waiting.shift() ?? null;
+    if (!this.#starting) this.#run();
   }
 
   /** The newest exchange whose request is not complete yet, and so the one that unreadable bytes belong to. */
@@ -66,8 +65,16 @@ export class ClientConnection {
   /** Answers what cannot be read as a request with `response`, after everything before it, and closes. */
   refuse(response: string): void {
     this.refusing = true;
-    if (this.current === null) this.#say(response);
-    else this.#lastWords = response;
+    if (this.#ending || this.#lastWords !== null) return;
+    this.#lastWords = response;
+    if (this.current === null) this.#sayLastWords();
+  }
+
+  /** Takes no further request and answers nothing but what was taken before. */
+  stopListening(): void {
+    this.refusing = true;
+    // The bodies of all requests are in by then, so nothing that is still of use is held back.
+    if (this.current !== null) this.socket.pause();
   }
 
   /** Forgets a waiting exchange whose request turned out to be unreadable. */
@@ -77,24 +84,54 @@ export class ClientConnection {
   }
 
   /**
-   * Closes once what was written has been sent, and lets the client finish its sentence meanwhile: closing with
-   * unread bytes makes the kernel reset the connection, and the client would lose the answer.
+   * Closes once the answer to the current exchange has been sent, and lets the client finish its sentence meanwhile:
+   * closing with unread bytes makes the kernel reset the connection, and the client would lose the answer.
    */
   closeAfterWriting(): void {
     this.refusing = true;
+    this.#ending = true;
+    this.#waiting.length = 0;
+    this.#lastWords = null;
     this.socket.destroySoon = () => this.#linger();
   }
 
-  #say(response: string): void {
+  /** Starts what waits. A loop, since a request may be answered at once: thousands of them must not nest. */
+  #run(): void {
+    this.#starting = true;
+    try {
+      let started: Http1Exchange | null = null;
+      while (this.current !== null && this.current !== started) {
+        started = this.current;
+        this.#start(started);
+      }
+    } finally {
+      this.#starting = false;
+    }
+    if (this.current !== null) return;
+    if (this.#lastWords !== null) this.#sayLastWords();
+    else if (this.socket.isPaused() && !this.refusing) this.socket.resume();
+  }
+
+  #sayLastWords(): void {
+    const words = this.#lastWords!;
     this.closeAfterWriting();
-    this.socket.write(response, 'latin1');
-    this.#linger();
+    const say = (): void => {
+      if (this.socket.writable) this.socket.write(words, 'latin1');
+      this.#linger();
+    };
+    // Node may still hold back the answer before this one, until the one before that was sent.
+    if (this.#answered === null) say();
+    else this.#answered.whenSent(say);
   }
 
   #linger(): void {
     const { socket } = this;
-    if (socket.destroyed) return;
+    if (socket.destroyed || this.#lingering) return;
+    this.#lingering = true;
     socket.end();
+    // Takes the socket away from node's parser: the rest is thrown away unread.
+    socket.removeAllListeners('data');
+    socket.on('data', () => undefined);
     socket.resume();
     const timer = setTimeout(() => socket.destroy(), LINGER);
     socket.once('end', () => socket.destroy());
@@ -103,6 +140,7 @@ export class ClientConnection {
 
   #closed(): void {
     this.refusing = true;
+    this.#ending = true;
     this.#waiting.length = 0;
     this.current?.clientGone();
   }

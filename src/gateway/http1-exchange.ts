@@ -44,6 +44,7 @@ export class Http1Exchange extends Exchange {
   }
 
   sendHead(status: number, reason: string, headers: string[]): void {
+    if (this.code !== null && this.#leavesBody()) this.closeConnection();
     if (this.#closes) headers.push('Connection', 'close');
     this.#response.writeHead(status, reason, headers);
     this.status = status;
@@ -66,7 +67,7 @@ export class Http1Exchange extends Exchange {
 
   end(chunk: Buffer | null, trailers: readonly string[]): void {
     // An answer before the request's last byte: what still comes must not be read as a request.
-    if (this.expectsBody && !this.#request.complete && !this.#closes && !this.#mayDiscard()) {
+    if (!this.#closes && this.#leavesBody()) {
       this.connection.closeAfterWriting();
       this.#response.once('finish', () => this.connection.socket.destroySoon());
     }
@@ -113,10 +114,18 @@ export class Http1Exchange extends Exchange {
     this.connection.closeAfterWriting();
   }
 
-  /** Whether the unread rest of the request is small and sure to come, so that the connection can be kept. */
-  #mayDiscard(): boolean {
+  /** Calls back once the whole response is with the operating system, or cannot get there any more. */
+  whenSent(callback: () => void): void {
+    const response = this.#response;
+    if (response.writableFinished || response.destroyed) callback();
+    else response.once('close', callback);
+  }
+
+  /** Whether an answer now leaves more of the request unread than a small rest that is sure to come. */
+  #leavesBody(): boolean {
+    if (!this.expectsBody || this.#request.complete) return false;
     const { headers } = this.#request;
-    return headers.expect === undefined && Number(headers['content-length'] ?? Infinity) <= SMALL_BODY;
+    return headers.expect !== undefined || Number(headers['content-length'] ?? Infinity) > SMALL_BODY;
   }
 }
 

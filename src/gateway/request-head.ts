@@ -68,9 +68,11 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ['traceparent', TRACEPARENT],
   ['forwarded', DROP],
   ['x-real-ip', DROP],
-  // Frameworks let these replace the path that was checked here.
+  // Frameworks and proxies let these replace the path that was checked here.
   ['x-original-url', DROP],
+  ['x-original-uri', DROP],
   ['x-rewrite-url', DROP],
+  ['x-envoy-original-path', DROP],
   // Becomes HTTP_PROXY in a CGI environment (CVE-2016-5385).
   ['proxy', DROP],
   ['keep-alive', DROP],
@@ -84,22 +86,31 @@ const KINDS: ReadonlyMap<string, number> = new Map([
 /** Kinds by name as clients spell it. Bounded, since strangers choose the names. */
 const spelled = new Map<string, number>();
 const MOST_SPELLINGS = 1024;
+const LONGEST_SPELLING = 64;
 
 function kindOf(name: string): number {
   const known = spelled.get(name);
   if (known !== undefined) return known;
   const kind = classify(name.toLowerCase());
-  if (spelled.size < MOST_SPELLINGS) spelled.set(name, kind);
+  if (name.length <= LONGEST_SPELLING) {
+    // Begun anew when full: a stranger's names would else keep those that everyone uses out for good.
+    if (spelled.size === MOST_SPELLINGS) spelled.clear();
+    spelled.set(name, kind);
+  }
   return kind;
 }
+
+/** What a name may hold beside letters, digits and `-` (RFC 9110 section 5.6.2). */
+const ODD = /[^a-z0-9-]/;
+const EVERY_ODD = /[^a-z0-9-]/g;
 
 /** `name` in lower case. */
 function classify(name: string): number {
   if (name.startsWith(':')) return DROP; // HTTP/2 pseudo-header fields
-  if (name.includes('_')) {
-    // CGI, WSGI and many frameworks read `_` and `-` as the same name, so the odd spelling of a name that means
+  if (ODD.test(name)) {
+    // CGI, WSGI, PHP and many frameworks read `_`, `.` and the like as `-`, so the odd spelling of a name that means
     // something here is never let through, and never believed either (CVE-2025-64484).
-    return classify(name.replaceAll('_', '-')) === PASS ? PASS : DROP;
+    return classify(name.replace(EVERY_ODD, '-')) === PASS ? PASS : DROP;
   }
   const kind = KINDS.get(name);
   if (kind !== undefined) return kind;

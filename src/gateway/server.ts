@@ -12,7 +12,7 @@ import {
   type Http2ServerResponse,
   type ServerHttp2Session,
 } from 'node:http2';
-import { Socket } from 'node:net';
+import { createServer as createTcpServer, type Server as TcpServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ListenAddress } from '../contracts/settings.ts';
 import { Refusal } from '../errors.ts';
@@ -25,6 +25,13 @@ import { handleRequest } from './handle-request.ts';
 import { Http1Exchange } from './http1-exchange.ts';
 import { Http2Exchange } from './http2-exchange.ts';
 import { rawRefusal } from './respond.ts';
+
+/** What node's parser throws, with the bytes that it was reading. */
+interface ParserError extends NodeJS.ErrnoException {
+  readonly rawPacket?: Buffer;
+  /** Where in them it stopped. */
+  readonly bytesParsed?: number;
+}
 
 const connectionOf = Symbol('client connection');
 
@@ -44,10 +51,16 @@ export class GatewayServer {
   readonly #server: HttpServer | Http2SecureServer;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #ticketKeys: Buffer | undefined;
+  #listener: TcpServer | null = null;
 
-  /** Throws when the certificate or its key cannot be used. */
-  constructor(gateway: Gateway) {
+  /**
+   * Throws when the certificate or its key cannot be used. Servers with the same 48 bytes of `ticketKeys` resume each
+   * other's TLS sessions.
+   */
+  constructor(gateway: Gateway, ticketKeys?: Buffer) {
     this.#gateway = gateway;
+    this.#ticketKeys = ticketKeys;
     const { tls } = gateway.settings;
     this.#server =
       tls === null ? createHttpServer(this.#options()) : createSecureServer(this.#secureOptions());
@@ -61,21 +74,32 @@ export class GatewayServer {
     server.on('request', (request, response) => this.#request(request, response));
     server.on('checkContinue', (request, response) => this.#request(request, response));
     server.on('checkExpectation', (request, response) => this.#request(request, response));
-    server.on('upgrade', (request: IncomingMessage, socket, head) =>
-      this.#upgrade(request, tcp(socket), head),
-    );
-    server.on('connect', (_request, socket) => this.#refuseBytes(tcp(socket), NO_TUNNEL));
-    server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#unreadable(error, tcp(socket)));
+    // Node's server with HTTP/2 replaces the option of this name.
+    Object.assign(server, { shouldUpgradeCallback: isWebSocket });
+    server.on('upgrade', (request: IncomingMessage, _socket, head) => this.#upgrade(request, head));
+    server.on('connect', (request) => this.#refuseBytes(request.socket, NO_TUNNEL));
+    server.on('clientError', (error: ParserError, socket) => this.#unreadable(error, tcp(socket)));
     this.#server.on('session', (session: ServerHttp2Session) => this.#opened(session));
+    // Connections are handed in, and node looks for late header sections only on a server that listens.
+    this.#server.emit('listening');
   }
 
-  /** Resolves to the bound port once connections are accepted. Rejects with the system's error. */
+  /** Serves a client's connection that nothing was read from yet. */
+  take(socket: Socket): void {
+    socket.setNoDelay(true);
+    // As with node's own servers: over TCP a client may end its side and still get its answer.
+    socket.allowHalfOpen = this.#gateway.settings.tls === null;
+    this.#server.emit('connection', socket);
+  }
+
+  /** Takes every connection to an address, where nobody deals them out. Resolves to the bound port. */
   listen({ host, port }: ListenAddress): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    this.#server.once('error', reject);
-    this.#server.listen({ host, port, backlog: 1024 }, () => {
-      this.#server.removeListener('error', reject);
-      const address = this.#server.address();
+    const listener = createTcpServer((socket) => this.take(socket));
+    this.#listener = listener;
+    listener.once('error', reject);
+    listener.listen({ host, port, backlog: 1024 }, () => {
+      const address = listener.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);
     });
     return promise;
@@ -99,6 +123,7 @@ export class GatewayServer {
   async drain(): Promise<void> {
     const gateway = this.#gateway;
     gateway.draining = true;
+    this.#listener?.close();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const tunnel of gateway.tunnels) tunnel.goAway();
     for (const session of this.#sessions) session.close();
@@ -136,6 +161,7 @@ export class GatewayServer {
       cert: readFileSync(tls!.cert),
       key: readFileSync(tls!.key),
       minVersion: 'TLSv1.2' as const,
+      ...(this.#ticketKeys === undefined ? {} : { ticketKeys: this.#ticketKeys }),
       strictSingleValueFields: false, // a service's doubled Date is no reason to lose its answer
       settings: { enablePush: false, maxConcurrentStreams: 250, maxHeaderListSize: limits.headerBytes },
     };
@@ -175,17 +201,22 @@ export class GatewayServer {
       return;
     }
     const connection = (request.socket as TrackedSocket)[connectionOf];
-    if (connection === undefined || connection.refusing) return;
+    if (connection === undefined) return;
+    if (connection.refusing) {
+      connection.stopListening();
+      return;
+    }
     const exchange = new Http1Exchange(request, response as ServerResponse, connection);
     if (request.httpVersion === '1.1' || request.httpVersion === '1.0') connection.accept(exchange);
     else connection.refuse(rawRefusal(WRONG_VERSION, exchange.requestId));
   }
 
-  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+  #upgrade(request: IncomingMessage, head: Buffer): void {
+    const { socket } = request;
     const connection = (socket as TrackedSocket)[connectionOf];
-    if (connection === undefined || connection.refusing || connection.current !== null) {
-      // A handshake behind an unanswered request: nobody does that, and node has let go of the first one's socket.
-      socket.destroy();
+    if (connection === undefined || connection.refusing) return;
+    if (connection.current !== null) {
+      connection.refuse(rawRefusal(PIPELINED_HANDSHAKE, newRequestId()));
       return;
     }
     const response = new ServerResponse(request);
@@ -204,13 +235,18 @@ export class GatewayServer {
   }
 
   /** Bytes that are not HTTP. They may stand behind a good request, inside of its body, or alone. */
-  #unreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  #unreadable(error: ParserError, socket: Socket): void {
     const connection = (socket as TrackedSocket)[connectionOf];
-    if (connection === undefined || !socket.writable || error.code === 'ECONNRESET') {
+    if (connection === undefined || error.code === 'ECONNRESET') {
       socket.destroy(error);
       return;
     }
-    const refusal = readingOf(error.code ?? '');
+    if (error.code === 'HPE_CLOSED_CONNECTION') {
+      // Behind a request that said `Connection: close`, whose answer is the last.
+      connection.stopListening();
+      return;
+    }
+    const refusal = readingOf(error);
     const broken = connection.receiving;
     if (broken === null || broken !== connection.current) {
       if (broken !== null) connection.dropWaiting(broken);
@@ -230,6 +266,10 @@ export class GatewayServer {
 
 const NO_TUNNEL = new Refusal('ambiguous_path', 'The request target is refused: this is not a forward proxy');
 const WRONG_VERSION = new Refusal('malformed_request', 'The HTTP version is not 1.0 or 1.1');
+const PIPELINED_HANDSHAKE = new Refusal(
+  'malformed_request',
+  'A handshake has to wait for the answers to the requests before it',
+);
 const OVERLOADED = new Refusal('overloaded', 'Too many connections', { retryAfter: 1 });
 
 /** node's types allow for servers over other streams; this one listens on TCP, with TLS or without. */
@@ -250,16 +290,21 @@ function isWebSocket(request: IncomingMessage): boolean {
   );
 }
 
+function isControl(byte: number | undefined): boolean {
+  return byte !== undefined && byte < 0x20;
+}
+
 /** What an error of node's parser means to the client. */
-function readingOf(code: string): Refusal {
+function readingOf({ code, rawPacket, bytesParsed = 0 }: ParserError): Refusal {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return new Refusal('headers_too_large', 'The request line and header fields are too large');
     case 'HPE_INVALID_URL':
-      return new Refusal(
-        'ambiguous_path',
-        'The request target is refused: it is not a path of printable ASCII',
-      );
+      // A control character would break the request line; anything else makes an ambiguous target of it. The parser
+      // stops at it, or behind a CR that should have had its LF.
+      return isControl(rawPacket?.[bytesParsed]) || isControl(rawPacket?.[bytesParsed - 1])
+        ? new Refusal('malformed_request', 'The request line has a control character')
+        : new Refusal('ambiguous_path', 'The request target is refused: it is not a path of printable ASCII');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new Refusal('request_timeout', 'The header section took too long to arrive');
     default:

@@ -32,8 +32,10 @@ function groupName(name: string): string {
  * user may choose their own name and must not be able to end the line (RFC 9110 section 5.5).
  */
 function fieldValue(claim: string): string {
-  const utf8 = Buffer.from(claim, 'utf8').toString('latin1');
-  return utf8
-    .replace(/[\x00-\x1f\x7f]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
-    .trim();
+  // Trimmed as text: a byte of its UTF-8 may look like white space (the last one of `à` does).
+  const utf8 = Buffer.from(claim.trim(), 'utf8').toString('latin1');
+  return utf8.replace(
+    /[\x00-\x1f\x7f]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
 }
