@@ -18,16 +18,16 @@ const AVOID = 1_000;
 
 /** The addresses of one service, balanced by least outstanding requests. */
 export class UpstreamGroup {
-  readonly #members: readonly Upstream[];
+  readonly members: readonly Upstream[];
   /** Where the search starts, so that equally loaded members take turns. */
   #next = 0;
 
   constructor(members: readonly Upstream[]) {
-    this.#members = members;
+    this.members = members;
   }
 
   get size(): number {
-    return this.#members.length;
+    return this.members.length;
   }
 
   /**
@@ -35,7 +35,7 @@ export class UpstreamGroup {
    * is no other. null = no healthy member.
    */
   pick(now: number): Upstream | null {
-    const members = this.#members;
+    const { members } = this;
     if (members.length === 1) return members[0]!.healthy ? members[0]! : null;
     let best: Upstream | null = null;
     this.#next = (this.#next + 1) % members.length;
