@@ -20,8 +20,17 @@ export class RouteTable<T extends { readonly route: Route }> {
     }
   }
 
-  /** `host` without port, in lower case; `path` canonical. */
+  /**
+   * `host` without port, in lower case; `path` canonical. Nothing matches where the answer would depend on whether
+   * parameters (`/admin;v=1`, RFC 3986 section 3.3) are part of a segment: Java's servers and others ignore them, so
+   * that a service could take for `/admin` what the policy took for something else.
+   */
   match(host: string, path: string): T | null {
+    const entry = this.#find(host, path);
+    return path.includes(';') && this.#find(host, path.replace(PARAMETERS, '')) !== entry ? null : entry;
+  }
+
+  #find(host: string, path: string): T | null {
     if (this.#byHost.size > 0) {
       const entry = this.#byHost.get(host);
       if (entry !== undefined) return entry;
@@ -35,6 +44,8 @@ export class RouteTable<T extends { readonly route: Route }> {
     return this.#byEndpoint.get('/') ?? null;
   }
 }
+
+const PARAMETERS = /;[^/]*/g;
 
 /** Where the first `count` segments of `path` end. */
 function endOfSegments(path: string, count: number): number {
