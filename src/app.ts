@@ -1,18 +1,18 @@
 import { startAdmin } from './admin/server.ts';
-import { bindError } from './app/start-up-error.ts';
 import { prepareDataDir } from './app/data-dir.ts';
 import { ExampleService } from './app/example-service.ts';
+import { readiness } from './app/readiness.ts';
 import { Realms } from './app/realms.ts';
-import { changesNeedingRestart } from './app/restart-only.ts';
+import { Reloads } from './app/reload.ts';
+import { bindError, StartUpError } from './app/start-up-error.ts';
+import { Teardown } from './app/teardown.ts';
 import { formatFault, loadSettings } from './config/load.ts';
 import { watchFiles } from './config/watch.ts';
 import { authorityOf } from './contracts/listen-url.ts';
-import type { GatewaySettings, Settings } from './contracts/settings.ts';
-import type { Snapshot } from './contracts/snapshot.ts';
+import type { Settings } from './contracts/settings.ts';
 import { HealthChecks } from './control/health-checks.ts';
 import { ConcurrencyLedger, RateLedger } from './control/limits.ts';
 import { WorkerPool, WorkerStartError } from './control/worker-pool.ts';
-import { startEmbeddedRealm } from './embedded/realm.ts';
 import { createLogger, flush, type Logger } from './telemetry/log.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
 import { renderMetrics } from './telemetry/render-metrics.ts';
@@ -26,12 +26,15 @@ const COLLECT_PATIENCE = 500;
 /** A running gateway. */
 export interface App {
   readonly settings: Settings;
+  readonly log: Logger;
   readonly gatewayUrl: string;
   readonly adminUrl: string;
-  /** Reads the configuration again; an invalid one is logged, and the running one stays. */
+  /** Reads the configuration again; an invalid one is logged, and the running one stays. Never rejects. */
   reload(): Promise<void>;
   /** Drains: requests in progress finish, then everything ends. */
   stop(): Promise<void>;
+  /** Cuts the requests that a `stop` in progress still waits for. */
+  cut(): void;
 }
 
 export interface AppOptions {
@@ -40,28 +43,8 @@ export interface AppOptions {
   readonly pretty: boolean;
   /** Lowest level that is logged; default `info`. The access log is part of `info`. */
   readonly level?: 'info' | 'warn';
-}
-
-/**
- * Starts everything that `serve` runs, and resolves once every listener accepts. Throws `InvalidConfiguration` before
- * anything is bound, and `StartUpError` for what the machine does not allow; then nothing is left running.
- */
-export async function startApp(options: AppOptions): Promise<App> {
-  const { configFile, pretty, level = 'info' } = options;
-  const loaded = await loadSettings(configFile);
-  if (!loaded.ok) throw new InvalidConfiguration(loaded.faults.map(formatFault));
-  const log = createLogger({ pretty, level, name: 'primary' });
-  const started: (() => Promise<void> | void)[] = [];
-  const stopAll = async (): Promise<void> => {
-    for (const stop of started.reverse()) await stop();
-    flush();
-  };
-  try {
-    return await compose(loaded.settings, loaded.files, options, log, started, stopAll);
-  } catch (error) {
-    await stopAll();
-    throw error;
-  }
+  /** Ends a start in progress: then `startApp` rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** The configuration has faults; each is a line for the operator. */
@@ -74,21 +57,44 @@ export class InvalidConfiguration extends Error {
   }
 }
 
+/**
+ * Starts everything that `serve` runs, and resolves once every listener accepts. Throws `InvalidConfiguration` before
+ * anything is bound, and `StartUpError` for what the machine does not allow; then nothing is left running.
+ */
+export async function startApp(options: AppOptions): Promise<App> {
+  const { configFile, pretty, level = 'info', signal } = options;
+  const loaded = await loadSettings(configFile);
+  if (!loaded.ok) throw new InvalidConfiguration(loaded.faults.map(formatFault));
+  const log = createLogger({ pretty, level, name: 'primary' });
+  const teardown = new Teardown((err) => log.error({ err }, 'Something could not be ended'));
+  teardown.add(() => flush());
+  try {
+    signal?.throwIfAborted();
+    const composing = compose(loaded.settings, loaded.files, options, log, teardown);
+    return await (signal === undefined ? composing : Promise.race([composing, aborted(signal)]));
+  } catch (error) {
+    await teardown.run();
+    throw error;
+  }
+}
+
+/** Ends run in the opposite order: the data plane drains while all that it needs, and the admin listener, still work. */
 async function compose(
   settings: Settings,
   files: readonly string[],
   { configFile, pretty, level = 'info' }: AppOptions,
   log: Logger,
-  started: (() => Promise<void> | void)[],
-  stopAll: () => Promise<void>,
+  teardown: Teardown,
 ): Promise<App> {
-  let current = settings;
-  const reloads = { applied: 0, refused: 0 };
-  const processMetrics = new ProcessMetrics('primary');
-  const { dataDir } = settings;
+  const { dataDir, embeddedRealm, example, gateway } = settings;
+  let stopping = false;
   await prepareDataDir(dataDir);
 
-  const realms = new Realms({ dataDir, log }, (snapshots) => pool.publish({ realms: snapshots }));
+  const realms = new Realms({ dataDir, log }, (snapshots) => {
+    // While a reload removes a realm, the routes that name it go in the same message as the realm.
+    const names = new Set(snapshots.map((realm) => realm.settings.name));
+    if (reloads.current.realms.every(({ name }) => names.has(name))) pool.publish({ realms: snapshots });
+  });
   const pool = new WorkerPool({
     questions: realms,
     rates: new RateLedger(),
@@ -103,100 +109,100 @@ async function compose(
     );
     pool.publish({ unhealthy });
   });
-
-  pool.fork(settings.gateway.workers);
-  started.push(() => pool.stop(current.gateway.timeouts.drain + DRAIN_MARGIN));
-
-  const { embeddedRealm, example } = settings;
-  if (embeddedRealm !== null) {
-    const embedded = await startEmbeddedRealm(embeddedRealm, { dataDir, log }).catch((error: unknown) => {
-      throw bindError('embedded realm', authorityOf(embeddedRealm.listen), error);
-    });
-    started.push(() => embedded.close());
-  }
-  const service = example === null ? null : new ExampleService(example, log);
-  if (service !== null) started.push(() => service.stop());
-  started.push(
-    () => realms.stop(),
-    () => health.stop(),
-  );
-  await Promise.all([realms.apply(settings.realms, settings.gateway.publicUrl), service?.start()]);
-  health.apply(settings.routes);
-
-  const admin = await startAdmin({
-    listen: settings.admin.listen,
+  const reloads = new Reloads(settings, {
+    configFile,
     log,
-    ready: () => readiness(pool, realms),
-    metrics: async () => {
-      await pool.collect(COLLECT_PATIENCE);
-      return renderMetrics(pool.totals.reports(), {
-        realms: realms
-          .statuses()
-          .map(({ name, fetchedAt, fetchFailures }) => ({ name, keysFetchedAt: fetchedAt, fetchFailures })),
-        workerRestarts: pool.restarts,
-        configReloads: reloads,
-        process: processMetrics,
-      });
+    apply: async (changed, changedFiles) => {
+      watch.update(changedFiles);
+      await realms.apply(changed.realms, changed.gateway.publicUrl);
+      pool.publish({ gateway: changed.gateway, routes: changed.routes, realms: realms.snapshots() });
+      pool.reloadCertificate();
+      health.apply(changed.routes);
     },
-  }).catch((error: unknown) => {
-    throw bindError('admin listener', authorityOf(settings.admin.listen), error);
   });
-  started.push(() => admin.close());
+  const processMetrics = new ProcessMetrics('primary');
 
-  const port = await pool.start(snapshotOf(settings, realms)).catch((error: unknown) => {
-    if (!(error instanceof WorkerStartError)) throw error;
-    throw bindError('gateway', authorityOf(settings.gateway.listen), error);
+  const port = await pool.bind(gateway.listen).catch((error: unknown) => {
+    throw bindError('gateway', authorityOf(gateway.listen), error);
   });
+  // The workers load while the rest starts.
+  pool.fork(gateway.workers);
 
-  const watch = watchFiles(files, () => void reload());
-  started.push(() => watch.close());
+  const admin = teardown.own(
+    startAdmin({
+      listen: settings.admin.listen,
+      log,
+      ready: () => readiness({ workers: pool.serving, realms: realms.statuses(), stopping }),
+      metrics: async () => {
+        await pool.collect(COLLECT_PATIENCE);
+        return renderMetrics(pool.totals.reports(), {
+          realms: realms
+            .statuses()
+            .map(({ name, fetchedAt, fetchFailures }) => ({ name, keysFetchedAt: fetchedAt, fetchFailures })),
+          workerRestarts: pool.restarts,
+          configReloads: reloads.counts,
+          process: processMetrics,
+        });
+      },
+    }).catch((error: unknown) => {
+      throw bindError('admin listener', authorityOf(settings.admin.listen), error);
+    }),
+    (server) => server.close(),
+  );
+  const service = example === null ? null : new ExampleService(example, log);
+  teardown.add(() => service?.stop());
+  const embedded =
+    embeddedRealm === null
+      ? null
+      : teardown.own(startEmbedded(embeddedRealm, dataDir, log), (realm) => realm.close());
+  teardown.add(() => realms.stop());
+  teardown.add(() => health.stop());
+  teardown.add(() => reloads.close());
+  teardown.add(() => pool.stop(reloads.current.gateway.timeouts.drain + DRAIN_MARGIN));
 
-  const reload = async (): Promise<void> => {
-    const loaded = await loadSettings(configFile);
-    if (!loaded.ok) {
-      reloads.refused++;
-      log.error(
-        { event: 'reload-refused', faults: loaded.faults.map(formatFault) },
-        'The changed configuration is invalid; the running one stays',
-      );
-      return;
-    }
-    const restart = changesNeedingRestart(settings, loaded.settings);
-    if (restart.length > 0)
-      log.warn({ event: 'restart-needed', settings: restart }, 'These settings change with a restart only');
-    current = { ...loaded.settings, gateway: { ...loaded.settings.gateway, ...fixed(settings.gateway) } };
-    watch.update(loaded.files);
-    await realms.apply(current.realms, current.gateway.publicUrl);
-    pool.publish({ gateway: current.gateway, routes: current.routes, realms: realms.snapshots() });
-    pool.reloadCertificate();
-    health.apply(current.routes);
-    reloads.applied++;
-    log.info(
-      { event: 'reloaded', routes: current.routes.length, realms: current.realms.length },
-      'The changed configuration is in force',
-    );
+  const startRealms = async (): Promise<void> => {
+    await embedded;
+    await realms.apply(settings.realms, gateway.publicUrl);
   };
+  const [{ url: adminUrl }] = await Promise.all([admin, startRealms(), service?.start()]);
+  health.apply(settings.routes);
+  await pool
+    .start({ gateway, routes: settings.routes, realms: realms.snapshots(), unhealthy: [] })
+    .catch((error: unknown) => {
+      if (!(error instanceof WorkerStartError)) throw error;
+      throw new StartUpError(`The workers cannot start: ${error.message}`);
+    });
 
-  const scheme = settings.gateway.tls === null ? 'http' : 'https';
-  const gatewayUrl = `${scheme}://${authorityOf({ ...settings.gateway.listen, port })}`;
-  log.info({ event: 'listening', gateway: gatewayUrl, admin: admin.url }, 'Realmgate is ready');
-  return { settings, gatewayUrl, adminUrl: admin.url, reload, stop: stopAll };
+  const watch = watchFiles(files, () => void reloads.request());
+  teardown.add(() => watch.close());
+  const scheme = gateway.tls === null ? 'http' : 'https';
+  const gatewayUrl = `${scheme}://${authorityOf({ ...gateway.listen, port })}`;
+  log.info({ event: 'listening', gateway: gatewayUrl, admin: adminUrl }, 'Realmgate is ready');
+  return {
+    settings,
+    log,
+    gatewayUrl,
+    adminUrl,
+    reload: () => reloads.request(),
+    stop: () => {
+      stopping = true;
+      void reloads.close(); // none begins; one in progress is not worth delaying the drain
+      return teardown.run();
+    },
+    cut: () => pool.kill(),
+  };
 }
 
-function snapshotOf(settings: Settings, realms: Realms): Snapshot {
-  return { gateway: settings.gateway, routes: settings.routes, realms: realms.snapshots(), unhealthy: [] };
+/** The realm's code takes a fifth of a second to load: only who embeds one waits for it. */
+async function startEmbedded(realm: NonNullable<Settings['embeddedRealm']>, dataDir: string, log: Logger) {
+  const { startEmbeddedRealm } = await import('./embedded/realm.ts');
+  return startEmbeddedRealm(realm, { dataDir, log }).catch((error: unknown) => {
+    throw bindError('embedded realm', authorityOf(realm.listen), error);
+  });
 }
 
-/** What a running gateway keeps whatever the changed file says. */
-function fixed({ listen, workers, tls }: GatewaySettings): Partial<GatewaySettings> {
-  return tls === null ? { listen, workers, tls } : { listen, workers };
-}
-
-function readiness(pool: WorkerPool, realms: Realms): { ok: boolean; problems: string[] } {
-  const { up, wanted } = pool.listening;
-  const problems = up === wanted ? [] : [`${up} of ${wanted} workers accept connections`];
-  for (const { name, keys } of realms.statuses()) {
-    if (keys.length === 0) problems.push(`the realm ${name} has no usable keys yet`);
-  }
-  return { ok: problems.length === 0, problems };
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
 }

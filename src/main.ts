@@ -14,9 +14,13 @@ const io: Io = {
 };
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+  if (name === undefined) {
+    io.err(await overview());
+    return 64;
+  }
+  if (name === '--help' || name === '-h' || name === 'help') {
     io.out(await overview());
-    return name === undefined ? 64 : 0;
+    return 0;
   }
   const load = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
   if (load === undefined) {
@@ -43,5 +47,9 @@ async function overview(): Promise<string> {
     lines.push(`  ${name.padEnd(14)}${(await load()).summary}`);
   return [...lines, '', 'realmgate VERB --help tells more.', ''].join('\n');
 }
+
+// Started by an older Node: when that one is gone, nobody could end this one as the user expects.
+process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+process.channel?.unref();
 
 process.exit(await main(process.argv.slice(2)));

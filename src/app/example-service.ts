@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serviceEnvironment } from '../config/environment.ts';
 import type { Settings } from '../contracts/settings.ts';
+import { bindError } from './start-up-error.ts';
 
 /** Pauses before the program is run again, in ms: doubled from the first to the last. */
 const PAUSE = { first: 1_000, last: 30_000 };
@@ -11,8 +12,24 @@ const PAUSE = { first: 1_000, last: 30_000 };
 /** How long it may take to listen before the gateway starts without it, and to end after SIGTERM, in ms. */
 const PATIENCE = 5_000;
 
+/** How long its port may still be held by what an earlier run left behind, in ms. */
+const PORT_PATIENCE = 3_000;
+
 /** Pause between two looks at a port, in ms. */
 const LOOK = 25;
+
+const HOST = '127.0.0.1';
+
+/**
+ * Runs `run.sh` in this shell's place. Standard input is a pipe from the gateway, and the kernel closes it however the
+ * gateway ends; then a second process of the group ends all of it. Only the gateway itself could do nothing after a
+ * SIGKILL.
+ */
+const GUARDED = `
+exec 3<&0 < /dev/null
+(trap '' TERM; read -r -u 3; kill -TERM 0; sleep 2; kill -KILL 0) &
+exec bash run.sh 3<&-
+`;
 
 export interface ExampleLog {
   info(fields: object, message: string): void;
@@ -32,13 +49,23 @@ export class ExampleService {
     this.#log = log;
   }
 
-  /** Resolves once its port accepts, or when that takes too long; the gateway answers 502 meanwhile. */
+  #stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  /**
+   * Resolves once its port accepts, or when that takes too long; the gateway answers 502 meanwhile. Rejects with
+   * `StartUpError` when another program has the port: its answers would pass for the example's.
+   */
   async start(): Promise<void> {
-    this.#running = this.#keepRunning();
     const { port, directory } = this.#settings;
+    await this.#portIsFree(port);
+    if (this.#stopped()) return;
+    this.#running = this.#keepRunning();
     const deadline = Date.now() + PATIENCE;
     while (!(await accepts(port))) {
-      if (Date.now() > deadline || this.#stopping.signal.aborted) {
+      if (this.#stopped()) return;
+      if (Date.now() > deadline) {
         this.#log.warn({ directory, port }, 'The example service does not listen yet');
         return;
       }
@@ -49,23 +76,30 @@ export class ExampleService {
   async stop(): Promise<void> {
     this.#stopping.abort();
     const child = this.#child;
-    if (child !== null) {
-      const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), PATIENCE);
-      signalGroup(child, 'SIGTERM');
-      await this.#running;
-      clearTimeout(timer);
+    const timer = setTimeout(() => child !== null && signalGroup(child, 'SIGKILL'), PATIENCE);
+    if (child !== null) signalGroup(child, 'SIGTERM');
+    await this.#running;
+    clearTimeout(timer);
+  }
+
+  async #portIsFree(port: number): Promise<void> {
+    const deadline = Date.now() + PORT_PATIENCE;
+    for (;;) {
+      const error = await bindingFails(port);
+      if (error === null || this.#stopped()) return;
+      if (Date.now() > deadline) throw bindError('example service', `${HOST}:${port}`, error);
+      await delay(LOOK);
     }
   }
 
   async #keepRunning(): Promise<void> {
     const { directory, port } = this.#settings;
     const { signal } = this.#stopping;
-    const stopped = (): boolean => signal.aborted;
-    for (let pause = PAUSE.first; !stopped(); pause = Math.min(pause * 2, PAUSE.last)) {
-      const child = spawn('bash', ['run.sh'], {
+    for (let pause = PAUSE.first; !this.#stopped(); pause = Math.min(pause * 2, PAUSE.last)) {
+      const child = spawn('bash', ['-c', GUARDED], {
         cwd: directory,
         detached: true, // a process group of its own, to end it whole
-        stdio: ['ignore', 'ignore', 'inherit'],
+        stdio: ['pipe', 'ignore', 'inherit'],
         env: {
           ...serviceEnvironment(),
           PORT: String(port),
@@ -74,12 +108,14 @@ export class ExampleService {
         },
       });
       this.#child = child;
+      child.stdin.on('error', () => undefined); // nothing is ever written
       const [code, killedBy] = (await once(child, 'exit').catch((error: unknown) => [
         String(error),
         null,
       ])) as unknown[];
       this.#child = null;
-      if (stopped()) return;
+      signalGroup(child, 'SIGKILL'); // what it started, and the guard
+      if (this.#stopped()) return;
       this.#log.warn(
         { directory, code, signal: killedBy, retryInMs: pause },
         'The example service ended and is run again',
@@ -97,9 +133,23 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
+/** The system's error when nobody else can listen there; null = the port is free. */
+async function bindingFails(port: number): Promise<Error | null> {
+  const probe = createServer();
+  try {
+    probe.listen({ host: HOST, port });
+    await once(probe, 'listening');
+    return null;
+  } catch (error) {
+    return error as Error;
+  } finally {
+    probe.close();
+  }
+}
+
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port });
+    const socket = connect({ host: HOST, port });
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);

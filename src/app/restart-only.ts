@@ -17,3 +17,26 @@ export function changesNeedingRestart(running: Settings, changed: Settings): str
     .filter(([, before, after]) => JSON.stringify(before) !== JSON.stringify(after))
     .map(([name]) => name);
 }
+
+/**
+ * The changed settings with what a running gateway keeps: a worker that replaces a dead one must serve as the others
+ * do, and not without TLS because the file no longer asks for it.
+ */
+export function keepingRestartOnly(running: Settings, changed: Settings): Settings {
+  const { gateway, admin, dataDir, embeddedRealm, example } = running;
+  return {
+    ...changed,
+    dataDir,
+    embeddedRealm,
+    example,
+    admin: { ...changed.admin, listen: admin.listen },
+    gateway: {
+      ...changed.gateway,
+      listen: gateway.listen,
+      workers: gateway.workers,
+      tls: gateway.tls === null ? null : (changed.gateway.tls ?? gateway.tls),
+      limits: { ...changed.gateway.limits, headerBytes: gateway.limits.headerBytes },
+      timeouts: { ...changed.gateway.timeouts, header: gateway.timeouts.header },
+    },
+  };
+}

@@ -1,13 +1,15 @@
+import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { type App, InvalidConfiguration, startApp } from '../app.ts';
 import { StartUpError } from '../app/start-up-error.ts';
+import { StopSignals } from '../app/stop-signals.ts';
 import { firstSteps } from './first-steps.ts';
 import { UsageError, type Verb } from './verb.ts';
 
 const HELP = `realmgate serve --config FILE
 
-Runs the gateway until SIGTERM or SIGINT; then requests in progress finish and it exits 0. SIGHUP or a changed file
-reloads the configuration; an invalid one is refused and logged, and the running one stays.
+Runs the gateway until SIGTERM or SIGINT; then requests in progress finish and it exits 0. A second signal cuts them.
+SIGHUP or a changed file reloads the configuration; an invalid one is refused and logged, and the running one stays.
 
   realmgate serve --config config/local.yaml
 `;
@@ -16,16 +18,20 @@ export const serve: Verb = {
   summary: 'run the gateway',
   help: HELP,
   async run(args, io) {
+    const file = configFile(args);
+    // From here on, so that nothing is left behind by a signal that comes early.
+    const signals = new StopSignals();
+    const starting = startApp({ configFile: file, pretty: process.stdout.isTTY, signal: signals.asked });
+    process.on('SIGHUP', () => void starting.then((app) => app.reload()).catch(() => undefined));
     let app: App;
     try {
-      app = await startApp({ configFile: configFile(args), pretty: process.stdout.isTTY });
+      app = await starting;
     } catch (error) {
-      return explain(error, (line) => io.err(line));
+      return signals.asked.aborted ? 0 : explain(error, (line) => io.err(line));
     }
     const steps = firstSteps(app);
     if (steps !== null) io.err(steps);
-    await untilStopped(app);
-    return 0;
+    return runUntilStopped(app, signals);
   },
 };
 
@@ -54,11 +60,22 @@ function configFile(args: readonly string[]): string {
   return config;
 }
 
-async function untilStopped(app: App): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  process.on('SIGHUP', () => void app.reload());
-  process.on('SIGTERM', () => resolve(undefined));
-  process.on('SIGINT', () => resolve(undefined));
-  await promise;
+/**
+ * A rejection that nobody handles costs the operation that it belongs to. After an exception that nobody caught, what
+ * this process knows may be wrong: it is told, requests in progress finish, and the exit code is 1.
+ */
+async function runUntilStopped(app: App, signals: StopSignals): Promise<number> {
+  let code = 0;
+  process.on('unhandledRejection', (err) =>
+    app.log.error({ err }, 'A rejection reached the top of the primary'),
+  );
+  process.on('uncaughtException', (err) => {
+    code = 1;
+    app.log.fatal({ err }, 'An error reached the top of the primary; it drains and ends');
+    if (!signals.asked.aborted) signals.ask();
+  });
+  if (!signals.asked.aborted) await once(signals.asked, 'abort');
+  signals.onInsist(() => app.cut());
   await app.stop();
+  return code;
 }

@@ -4,19 +4,23 @@ import type { Snapshot } from './snapshot.ts';
 
 /** What travels between the primary and a worker, as JSON and in order. */
 export type ToWorker =
-  /** Serve by this snapshot: bind, then say `listening` or `failed`. */
+  /** Serve by this snapshot: prepare, then say `serving` or `failed`. */
   | {
       readonly kind: 'start';
       readonly snapshot: Snapshot;
       readonly output: LogOutput;
       /** Number from 1 on; a replacement has the one of the worker it replaces. */
       readonly slot: number;
+      /** 48 random bytes as base64, the same for all workers: any of them can resume a TLS session. */
+      readonly ticketKeys: string;
     }
+  /** A client's connection, which travels along as a handle. To be answered with `took` before it is read. */
+  | { readonly kind: 'connection' }
   /** Sections that replace the ones before, all of them in one go. */
   | { readonly kind: 'publish'; readonly sections: Partial<Snapshot> }
   /** The certificate's files have changed. */
   | { readonly kind: 'certificate' }
-  /** Finish what is in progress, then exit. */
+  /** Finish what is in progress, then exit. No connection follows. */
   | { readonly kind: 'drain' }
   | { readonly kind: 'report' }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
@@ -31,8 +35,10 @@ export interface LogOutput {
 export type FromWorker =
   /** The program is loaded: `start` may be sent. */
   | { readonly kind: 'loaded' }
-  | { readonly kind: 'listening'; readonly port: number }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  /** Connections may be sent. */
+  | { readonly kind: 'serving' }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'took' }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   | { readonly kind: 'leave'; readonly key: string }
   | { readonly kind: 'metrics'; readonly metrics: readonly MetricJson[] };

@@ -1,17 +1,24 @@
-import cluster, { type Worker } from 'node:cluster';
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { randomBytes } from 'node:crypto';
 import type { ControlChannel } from '../contracts/control-channel.ts';
+import type { ListenAddress } from '../contracts/settings.ts';
 import type { Snapshot } from '../contracts/snapshot.ts';
 import type { FromWorker, LogOutput, ToWorker } from '../contracts/worker-messages.ts';
 import { WorkerTotals } from '../telemetry/worker-totals.ts';
+import { ConnectionDealer } from './connection-dealer.ts';
 import type { ConcurrencyLedger, RateLedger } from './limits.ts';
-
-/** A worker that died is replaced at once, but one that keeps dying only so often, in ms. */
-const RESTART_PAUSE = 1_000;
+import { type WorkerEnd, WorkerProcess } from './worker-process.ts';
 
 /** A worker that lived for so long, in ms, did not die of its start. */
-const PROVEN = 5_000;
+const PROVEN = 2_000;
+
+/** Pause before the replacement of a worker that died young for the second time and on, in ms: doubled up to the last. */
+const PAUSE = { first: 1_000, last: 10_000 };
+
+/** Deaths of a worker in a row, before all of them served for the first time, that end the attempt to start. */
+const MOST_DEATHS_AT_START = 3;
+
+/** A refused connection is told at most so often, in ms. */
+const TELL_EVERY = 10_000;
 
 /** What of the channel reaches into the realms; limits are the pool's own. */
 export type RealmQuestions = Pick<ControlChannel, 'refreshKeys' | 'introspect' | 'backchannelLogout'>;
@@ -29,23 +36,8 @@ export interface WorkerPoolDependencies {
   readonly output: LogOutput;
 }
 
-/** A worker could not bind, or read its certificate. */
-export class WorkerStartError extends Error {
-  readonly code: string;
-
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-interface Member {
-  readonly worker: Worker;
-  readonly slot: number;
-  readonly bornAt: number;
-  loaded: boolean;
-  listening: boolean;
-}
+/** The workers cannot serve: a certificate that cannot be read, or a program that ends before it served. */
+export class WorkerStartError extends Error {}
 
 /**
  * The worker processes of the data plane. The primary holds the listening socket and deals connections out in turn,
@@ -56,55 +48,66 @@ export class WorkerPool {
   /** Workers that died and were replaced. */
   restarts = 0;
   readonly #deps: WorkerPoolDependencies;
-  readonly #members = new Map<number, Member>();
+  readonly #dealer: ConnectionDealer;
+  readonly #members = new Set<WorkerProcess>();
+  /** By slot: deaths in a row of workers that did not prove themselves. */
+  readonly #youngDeaths = new Map<number, number>();
+  readonly #ticketKeys = randomBytes(48).toString('base64');
   #size = 0;
   #snapshot: Snapshot | null = null;
   #stopping = false;
-  #started = Promise.withResolvers<number>();
+  readonly #started = Promise.withResolvers<undefined>();
   #reports: (() => void)[] = [];
 
   constructor(deps: WorkerPoolDependencies) {
     this.#deps = deps;
     this.#started.promise.catch(() => undefined);
-    cluster.schedulingPolicy = cluster.SCHED_RR;
-    cluster.setupPrimary({
-      exec: fileURLToPath(new URL(`../gateway/worker${extname(import.meta.url)}`, import.meta.url)),
-      args: [],
+    let toldAt = -Infinity;
+    this.#dealer = new ConnectionDealer((err) => {
+      if (performance.now() - toldAt < TELL_EVERY) return;
+      toldAt = performance.now();
+      deps.log.error({ err }, 'The system refuses connections');
     });
+  }
+
+  /** Binds; connections wait until there are workers. Resolves to the bound port; rejects with the system's error. */
+  bind(address: ListenAddress): Promise<number> {
+    return this.#dealer.listen(address);
   }
 
   /** Starts the processes; they load while the primary prepares what they will serve. */
   fork(size: number): void {
     this.#size = size;
-    while (this.#members.size < size) this.#add();
+    for (let slot = 1; slot <= size; slot++) this.#add(slot);
   }
 
-  /** Lets the workers bind. Resolves to the bound port once all of them accept; rejects with `WorkerStartError`. */
-  start(snapshot: Snapshot): Promise<number> {
+  /** Lets the workers serve. Resolves once all of them do; rejects with `WorkerStartError`. */
+  async start(snapshot: Snapshot): Promise<void> {
     this.#snapshot = snapshot;
-    for (const member of this.#members.values()) this.#begin(member);
-    return this.#started.promise;
+    for (const worker of this.#members) this.#begin(worker);
+    await this.#started.promise;
   }
 
+  /** Sections that replace the ones before, in every worker, in one go. */
   publish(sections: Partial<Snapshot>): void {
     if (this.#snapshot === null) return;
     this.#snapshot = { ...this.#snapshot, ...sections };
-    this.#broadcast({ kind: 'publish', sections });
+    for (const worker of this.#members) if (worker.loaded) worker.publish(sections);
   }
 
   reloadCertificate(): void {
-    this.#broadcast({ kind: 'certificate' });
+    for (const worker of this.#members) if (worker.loaded) worker.tell({ kind: 'certificate' });
   }
 
-  /** How many of the wanted workers accept connections. */
-  get listening(): { readonly up: number; readonly wanted: number } {
-    const up = [...this.#members.values()].filter((member) => member.listening).length;
+  /** How many of the wanted workers serve. */
+  get serving(): { readonly up: number; readonly wanted: number } {
+    const up = [...this.#members].filter((worker) => worker.serving).length;
     return { up, wanted: this.#size };
   }
 
   /** Asks every worker for its counters; resolves when `totals` has them, or after `patience` ms without. */
   async collect(patience: number): Promise<void> {
-    const members = [...this.#members.values()].filter((member) => member.listening);
+    const members = [...this.#members].filter((worker) => worker.serving);
     let missing = members.length;
     if (missing === 0) return;
     const { promise, resolve } = Promise.withResolvers<undefined>();
@@ -113,136 +116,143 @@ export class WorkerPool {
     };
     this.#reports.push(counted);
     const timer = setTimeout(() => resolve(undefined), patience);
-    for (const { worker } of members) tell(worker, { kind: 'report' });
+    for (const worker of members) worker.tell({ kind: 'report' });
     await promise;
     clearTimeout(timer);
     this.#reports = this.#reports.filter((report) => report !== counted);
   }
 
-  /** Lets requests in progress finish, then ends the processes; after `patience` ms without asking. */
+  /** Refuses new connections, lets requests in progress finish, then ends the processes; after `patience` ms by force. */
   async stop(patience: number): Promise<void> {
     this.#stopping = true;
-    const workers = [...this.#members.values()].map(({ worker }) => worker);
-    const gone = workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
-    for (const worker of workers) tell(worker, { kind: 'drain' });
-    const timer = setTimeout(() => {
-      for (const worker of workers) worker.process.kill('SIGKILL');
-    }, patience);
-    await Promise.all(gone);
+    this.#dealer.close();
+    const workers = [...this.#members];
+    for (const worker of workers) {
+      if (worker.serving) worker.tell({ kind: 'drain' });
+      else worker.kill();
+    }
+    const timer = setTimeout(() => this.kill(), patience);
+    await Promise.all(workers.map((worker) => worker.gone));
     clearTimeout(timer);
   }
 
-  #add(): void {
-    const worker = cluster.fork();
-    const member: Member = {
-      worker,
-      slot: this.#freeSlot(),
-      bornAt: Date.now(),
-      loaded: false,
-      listening: false,
-    };
-    this.#members.set(worker.id, member);
-    worker.on('message', (message: FromWorker) => this.#heard(member, message));
-    worker.on('error', () => undefined); // sending to a dead worker; its exit tells the rest
-    worker.once('exit', (code, signal) => this.#died(member, code, signal));
+  /** Ends every process at once. */
+  kill(): void {
+    this.#stopping = true;
+    this.#dealer.close();
+    for (const worker of this.#members) worker.kill();
   }
 
-  #freeSlot(): number {
-    const taken = new Set([...this.#members.values()].map(({ slot }) => slot));
-    let slot = 1;
-    while (taken.has(slot)) slot++;
-    return slot;
+  #add(slot: number): void {
+    const worker = new WorkerProcess(slot, (from, message) => this.#heard(from, message));
+    this.#members.add(worker);
+    void worker.gone.then((end) => this.#died(worker, end));
   }
 
-  #begin(member: Member): void {
-    if (!member.loaded || this.#snapshot === null) return;
-    tell(member.worker, {
+  #begin(worker: WorkerProcess): void {
+    if (!worker.loaded || this.#snapshot === null) return;
+    const { output } = this.#deps;
+    worker.tell({
       kind: 'start',
       snapshot: this.#snapshot,
-      output: this.#deps.output,
-      slot: member.slot,
+      output,
+      slot: worker.slot,
+      ticketKeys: this.#ticketKeys,
     });
   }
 
-  #heard(member: Member, message: FromWorker): void {
+  #heard(worker: WorkerProcess, message: FromWorker): void {
+    if (message.kind === 'metrics') {
+      this.totals.update(worker.id, message.metrics);
+      for (const report of this.#reports) report();
+      return;
+    }
+    // The channel may still hold something of a worker that has ended. A place given to it would never come back.
+    if (!this.#members.has(worker)) return;
     switch (message.kind) {
       case 'loaded':
-        member.loaded = true;
-        this.#begin(member);
+        worker.loaded = true;
+        this.#begin(worker);
         break;
-      case 'listening':
-        member.listening = true;
-        if (this.listening.up === this.#size) this.#started.resolve(message.port);
+      case 'serving':
+        worker.serving = true;
+        if (!this.#stopping) this.#dealer.add(worker);
+        if (this.serving.up === this.#size) this.#started.resolve(undefined);
         break;
       case 'failed':
-        this.#started.reject(new WorkerStartError(message.code, message.message));
+        this.#deps.log.error(
+          { worker: worker.slot, reason: message.message },
+          'A worker cannot serve what it was given',
+        );
+        this.#started.reject(new WorkerStartError(message.message));
+        worker.kill();
         break;
-      case 'metrics':
-        this.totals.update(member.worker.id, message.metrics);
-        for (const report of this.#reports) report();
+      case 'took':
+        this.#dealer.took(worker);
         break;
       case 'leave':
-        this.#deps.places.leave(member.worker.id, message.key);
+        this.#deps.places.leave(worker.id, message.key);
         break;
       case 'ask':
-        void this.#answer(member, message);
+        void this.#answer(worker, message);
         break;
     }
   }
 
-  async #answer({ worker }: Member, { id, question }: Extract<FromWorker, { kind: 'ask' }>): Promise<void> {
-    const { questions, rates, places } = this.#deps;
+  async #answer(
+    worker: WorkerProcess,
+    { id, question }: Extract<FromWorker, { kind: 'ask' }>,
+  ): Promise<void> {
+    let answer: ToWorker;
     try {
-      let value: unknown = null;
-      switch (question.call) {
-        case 'refreshKeys':
-          await questions.refreshKeys(...question.args);
-          break;
-        case 'introspect':
-          value = await questions.introspect(...question.args);
-          break;
-        case 'backchannelLogout':
-          value = await questions.backchannelLogout(...question.args);
-          break;
-        case 'takeRate':
-          value = rates.take(...question.args);
-          break;
-        case 'enter':
-          value = places.enter(worker.id, ...question.args);
-          break;
-      }
-      tell(worker, { kind: 'answer', id, value });
+      answer = { kind: 'answer', id, value: await this.#valueOf(worker, question) };
     } catch (error) {
-      tell(worker, {
-        kind: 'no-answer',
-        id,
-        message: error instanceof Error ? error.message : String(error),
-      });
+      answer = { kind: 'no-answer', id, message: error instanceof Error ? error.message : String(error) };
+    }
+    worker.tell(answer);
+  }
+
+  #valueOf(worker: WorkerProcess, question: Extract<FromWorker, { kind: 'ask' }>['question']): unknown {
+    const { questions, rates, places } = this.#deps;
+    switch (question.call) {
+      case 'refreshKeys':
+        return questions.refreshKeys(...question.args);
+      case 'introspect':
+        return questions.introspect(...question.args);
+      case 'backchannelLogout':
+        return questions.backchannelLogout(...question.args);
+      case 'takeRate':
+        return rates.take(...question.args);
+      case 'enter':
+        return places.enter(worker.id, ...question.args);
     }
   }
 
-  #died(member: Member, code: number, signal: string | null): void {
-    const { worker, bornAt } = member;
-    this.#members.delete(worker.id);
+  #died(worker: WorkerProcess, end: WorkerEnd): void {
+    this.#members.delete(worker);
+    this.#dealer.remove(worker);
     this.#deps.places.leaveAll(worker.id);
     this.totals.retire(worker.id);
     if (this.#stopping) return;
+    const { slot } = worker;
+    const young = performance.now() - worker.bornAt < PROVEN;
+    const deaths = young ? (this.#youngDeaths.get(slot) ?? 0) + 1 : 0;
+    this.#youngDeaths.set(slot, deaths);
+    if (deaths >= MOST_DEATHS_AT_START) {
+      this.#started.reject(new WorkerStartError(`they end before they serve (${howItEnded(end)})`));
+    }
+    const pause = deaths <= 1 ? 0 : Math.min(PAUSE.first * 2 ** (deaths - 2), PAUSE.last);
     this.restarts++;
     this.#deps.log.warn(
-      { event: 'worker-died', worker: member.slot, code, signal },
+      { event: 'worker-died', worker: slot, workerPid: worker.pid, ...end, replacedInMs: pause },
       'A worker died and is replaced',
     );
-    const pause = Date.now() - bornAt >= PROVEN ? 0 : RESTART_PAUSE;
     setTimeout(() => {
-      if (!this.#stopping && this.#members.size < this.#size) this.#add();
+      if (!this.#stopping) this.#add(slot);
     }, pause);
-  }
-
-  #broadcast(message: ToWorker): void {
-    for (const { worker, loaded } of this.#members.values()) if (loaded) tell(worker, message);
   }
 }
 
-function tell(worker: Worker, message: ToWorker): void {
-  if (worker.isConnected()) worker.send(message, () => undefined);
+function howItEnded({ code, signal, error }: WorkerEnd): string {
+  return error ?? (signal === null ? `exit code ${code ?? 'unknown'}` : signal);
 }

@@ -1,6 +1,7 @@
+import { Socket } from 'node:net';
 import type { FromWorker, ToWorker } from '../contracts/worker-messages.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
-import { createLogger, flush, logSink } from '../telemetry/log.ts';
+import { createLogger, flush, logSink, type Logger } from '../telemetry/log.ts';
 import { WorkerMetrics } from '../telemetry/metrics.ts';
 import { CHECK_RESULTS } from './authenticate.ts';
 import { ControlClient } from './control-client.ts';
@@ -8,35 +9,52 @@ import { Gateway } from './gateway.ts';
 import { GatewayServer } from './server.ts';
 
 /**
- * The program of a worker process. It serves by what the primary publishes, answers nothing itself when the primary
- * is gone, and leaves ending the process to its empty event loop.
+ * The program of a worker process. It serves by what the primary publishes and on the connections that it is given.
+ * When the primary is gone, requests in progress finish. Ending the process is left to its empty event loop.
  */
 
 /** How often counters go to the primary, in ms: what a killed worker counted since is lost. */
 const REPORT_EVERY = 5_000;
 
+/** Messages that may wait for a primary that does not read; then nothing is asked and nothing is reported. */
+const MOST_UNSENT = 10_000;
+
 type Start = Extract<ToWorker, { kind: 'start' }>;
 
-const send = (message: FromWorker): void => {
-  if (process.connected) process.send?.(message);
+interface Running {
+  readonly gateway: Gateway;
+  readonly server: GatewayServer;
+  readonly log: Logger;
+  report(): void;
+}
+
+let unsent = 0;
+const sent = (): void => {
+  unsent--;
 };
 const control = new ControlClient(send);
-let running: { gateway: Gateway; server: GatewayServer; report(): void } | null = null;
+let running: Running | null = null;
 let draining = false;
 
-process.on('message', (message: ToWorker) => {
+process.on('message', (message: ToWorker, handle: unknown) => {
   switch (message.kind) {
     case 'start':
-      start(message).catch((error: unknown) => {
-        const { code = 'UNKNOWN', message: text } = error as NodeJS.ErrnoException;
-        send({ kind: 'failed', code, message: text });
-      });
+      try {
+        running = start(message);
+        send({ kind: 'serving' });
+      } catch (error) {
+        send({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+      }
+      break;
+    case 'connection':
+      send({ kind: 'took' }); // before a byte is read: from here on nobody else can serve it
+      if (handle instanceof Socket) take(handle);
       break;
     case 'publish':
       running?.gateway.apply(message.sections);
       break;
     case 'certificate':
-      running?.server.reloadCertificate();
+      renewCertificate();
       break;
     case 'report':
       running?.report();
@@ -59,13 +77,24 @@ process.on('SIGHUP', () => undefined);
 process.on('disconnect', () => void drain());
 send({ kind: 'loaded' });
 
-async function start({ snapshot, output, slot }: Start): Promise<void> {
+/** Throws where an answer is awaited that cannot come. */
+function send(message: FromWorker): void {
+  if (!process.connected || unsent >= MOST_UNSENT) {
+    if (message.kind === 'ask') throw new Error('The primary does not answer');
+    // What is given back must arrive, however late.
+    if (!process.connected || message.kind === 'metrics') return;
+  }
+  unsent++;
+  process.send?.(message, undefined, undefined, sent);
+}
+
+function start({ snapshot, output, slot, ticketKeys }: Start): Running {
   const name = `worker-${slot}` as const;
   const log = createLogger({ ...output, name });
   const metrics = new WorkerMetrics(name);
   const accessLog = output.level === 'info' ? new AccessLog(logSink(output.pretty), name) : null;
   const gateway = new Gateway(snapshot, { control, metrics, log, accessLog });
-  const server = new GatewayServer(gateway);
+  const server = new GatewayServer(gateway, Buffer.from(ticketKeys, 'base64'));
   metrics.attach({
     tokenChecks: () => {
       const stats = gateway.authenticator.stats();
@@ -77,13 +106,27 @@ async function start({ snapshot, output, slot }: Start): Promise<void> {
     clientConnections: () => server.connections,
   });
   const report = (): void => send({ kind: 'metrics', metrics: metrics.toJSON() });
-  setInterval(report, REPORT_EVERY).unref();
+  // Nothing is added to a queue that the primary has not emptied since the last time.
+  setInterval(() => {
+    if (unsent === 0) report();
+  }, REPORT_EVERY).unref();
   // A bug outside of any request must not take the others with it.
   process.on('uncaughtException', (err) => log.error({ err }, 'An error reached the top of a worker'));
   process.on('unhandledRejection', (err) => log.error({ err }, 'A rejection reached the top of a worker'));
-  const port = await server.listen(gateway.settings.listen);
-  running = { gateway, server, report };
-  send({ kind: 'listening', port });
+  return { gateway, server, log, report };
+}
+
+function take(socket: Socket): void {
+  if (running === null || draining) socket.destroy();
+  else running.server.take(socket);
+}
+
+function renewCertificate(): void {
+  try {
+    running?.server.reloadCertificate();
+  } catch (err) {
+    running?.log.error({ err }, 'The renewed certificate cannot be used; the one before stays');
+  }
 }
 
 async function drain(): Promise<void> {
