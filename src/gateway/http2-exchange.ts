@@ -1,4 +1,9 @@
-import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import {
+  constants,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { plainAddress } from './client-address.ts';
 import { Exchange } from './exchange.ts';
 
@@ -70,7 +75,7 @@ export class Http2Exchange extends Exchange {
     const { stream } = this.#response;
     if (trailers.length > 0) this.#response.addTrailers(grouped(trailers));
     // An answer before the request's last byte: the client is told to keep the rest (RFC 9113 section 8.1).
-    if (!this.requestComplete) stream.once('wantTrailers', () => stream.close(constants.NGHTTP2_NO_ERROR));
+    if (!this.requestComplete) stream.once('wantTrailers', stopUpload);
     if (chunk === null || this.#bodiless) {
       this.#response.end();
     } else {
@@ -104,6 +109,13 @@ export class Http2Exchange extends Exchange {
 
   /** A stream ends alone; the connection has others. */
   closeConnection(): void {}
+}
+
+/** Node sends the trailers, and with them the end of the response, in a `setImmediate` of its own before this one. */
+function stopUpload(this: ServerHttp2Stream): void {
+  setImmediate(() => {
+    if (!this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
+  });
 }
 
 /** Header fields by name, those that stand more than once as a list. */
