@@ -47,7 +47,8 @@ export interface KeyKeeperDeps {
  *   a failed one the next is due a little over a cool-down later, or after `refresh` where that is sooner.
  * - One fetch at a time. An unknown `kid` joins the one under way; otherwise it starts one, unless the last fetch
  *   that an unknown `kid` started began less than `jwks.cooldown` ago. Fetches on schedule do not count: keys may
- *   rotate right after one of them, and the first token with the new key must not be refused.
+ *   rotate right after one of them, or while its answer is on its way, and the first token with the new key must
+ *   not be refused. So where the one joined was on schedule and brought nothing new, another one follows.
  * - A realm that has never answered, in this run or (as the disk knows) an earlier one, is asked again after 1 s,
  *   doubling up to the cool-down. An unknown `kid` adds nothing to that.
  * - A good answer replaces the whole set. An answer without any usable key counts as a failed fetch: no realm means
@@ -61,7 +62,7 @@ export function createKeyKeeper(settings: RealmSettings, deps: KeyKeeperDeps): K
 
   let set: { keys: readonly PublicJwk[]; fetchedAt: number } | null = null;
   let metadata = keycloakMetadata(settings.url);
-  let attempt: Promise<void> | null = null;
+  let attempt: { readonly scheduled: boolean; readonly done: Promise<void> } | null = null;
   let unknownKidAt: number | null = null;
   let cooldownUntil = 0;
   let failures = 0;
@@ -116,10 +117,20 @@ export function createKeyKeeper(settings: RealmSettings, deps: KeyKeeperDeps): K
   }
 
   function fetchOnce(scheduled: boolean): Promise<void> {
-    attempt ??= run(scheduled).finally(() => {
-      attempt = null;
-    });
-    return attempt;
+    attempt ??= {
+      scheduled,
+      done: run(scheduled).finally(() => {
+        attempt = null;
+      }),
+    };
+    return attempt.done;
+  }
+
+  /** Resolves to whether the fetch on schedule that it waited for tells nothing of a key that was made meanwhile. */
+  async function endOfScheduled(fetch: Promise<void>): Promise<boolean> {
+    const known = new Set(set?.keys.map(({ kid }) => kid));
+    await fetch;
+    return failures === 0 && set !== null && set.keys.every(({ kid }) => known.has(kid));
   }
 
   async function run(scheduled: boolean): Promise<void> {
@@ -207,7 +218,9 @@ export function createKeyKeeper(settings: RealmSettings, deps: KeyKeeperDeps): K
       await fetchOnce(true);
     },
     async refresh() {
-      if (attempt !== null) return attempt;
+      // A fetch on schedule may have been answered a moment before the realm had the key.
+      if (attempt?.scheduled === true && !(await endOfScheduled(attempt.done))) return;
+      if (attempt !== null) return attempt.done;
       if (set === null || coolingDown() || stopping.signal.aborted) return;
       return fetchOnce(false);
     },
@@ -223,7 +236,7 @@ export function createKeyKeeper(settings: RealmSettings, deps: KeyKeeperDeps): K
       due.clear();
       stale.clear();
       nextRefresh = null;
-      await attempt;
+      await attempt?.done;
       await store.settled();
     },
   };

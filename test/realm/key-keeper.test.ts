@@ -275,6 +275,41 @@ describe('an unknown kid', () => {
     expect(realm.counts.certs).toBe(2);
   });
 
+  it('causes one more fetch after one on schedule that was answered before the rotation', async () => {
+    const realm = await startRealm([a]);
+    stopClock();
+    const { keeper, kids } = await keep(realmSettings(realm.url));
+    await keeper.start();
+    const answer = realm.holdCerts();
+    const asked = realm.asked('certs');
+    await advance(keeper.status().nextRefresh! - Date.now());
+    await asked;
+    const waiting = Array.from({ length: 3 }, () => keeper.refreshKeys());
+    answer();
+    realm.handlers.certs = set(a, b);
+    await Promise.all(waiting);
+    expect(kids()).toEqual(['a', 'b']);
+    expect(realm.counts.certs).toBe(3);
+    await keeper.refreshKeys();
+    expect(realm.counts.certs).toBe(3);
+  });
+
+  it('waits for no second fetch when the one on schedule fails', async () => {
+    const realm = await startRealm([a]);
+    stopClock();
+    const { keeper } = await keep(realmSettings(realm.url));
+    await keeper.start();
+    realm.handlers.certs = hangUp;
+    const answer = realm.holdCerts();
+    const asked = realm.asked('certs');
+    await advance(keeper.status().nextRefresh! - Date.now());
+    await asked;
+    const refreshed = keeper.refreshKeys();
+    answer();
+    await refreshed;
+    expect(realm.counts.certs).toBe(2);
+  });
+
   it('causes no further fetch during the cool-down, and is answered at once', async () => {
     const realm = await startRealm([a]);
     stopClock();
@@ -603,6 +638,7 @@ describe('the status', () => {
       keys: [{ kid: 'a', alg: 'ES256', kty: 'EC' }],
       fetchedAt: Date.now(),
       lastError: null,
+      fetchFailures: 0,
       revocations: 0,
     });
     expect(nextRefresh! - Date.now()).toBeGreaterThanOrEqual(540_000);
