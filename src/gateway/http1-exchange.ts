@@ -5,6 +5,9 @@ import { Exchange } from './exchange.ts';
 /** Rest of a refused request's body that is read and thrown away to keep the connection, in bytes. */
 const SMALL_BODY = 64 * 1024;
 
+/** Bytes up to which copying a body is cheaper than a second piece in its write. */
+const SMALL_CHUNK = 4096;
+
 export class Http1Exchange extends Exchange {
   readonly method: string;
   readonly target: string;
@@ -44,7 +47,7 @@ export class Http1Exchange extends Exchange {
   }
 
   sendHead(status: number, reason: string, headers: string[]): void {
-    if (this.code !== null && this.#leavesBody()) this.closeConnection();
+    if (this.connection.endsWithCurrent || (this.code !== null && this.#leavesBody())) this.closeConnection();
     if (this.#closes) headers.push('Connection', 'close');
     this.#response.writeHead(status, reason, headers);
     this.status = status;
@@ -76,7 +79,9 @@ export class Http1Exchange extends Exchange {
       this.#response.end();
     } else {
       this.bytesOut += chunk.length;
-      this.#response.end(chunk);
+      // As a string a small body shares one write with the head, which node would else hand over as a list: 3 µs.
+      if (chunk.length <= SMALL_CHUNK) this.#response.end(chunk.toString('latin1'), 'latin1');
+      else this.#response.end(chunk);
     }
     this.settle();
     this.connection.done();

@@ -6,7 +6,11 @@ import type { Incoming } from './incoming.ts';
  * Collects a small body. Rejects with `body_too_large` over `limit` bytes, and with `request_timeout` when it is not
  * complete within the time that a header section has. Never settles when the client goes away: the exchange has.
  */
-export function readBody(gateway: Gateway, { exchange, body }: Incoming, limit: number): Promise<Buffer> {
+export function readBody(
+  gateway: Gateway,
+  { exchange, head, body }: Incoming,
+  limit: number,
+): Promise<Buffer> {
   if (body === 'none') return Promise.resolve(Buffer.alloc(0));
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const tooLarge = () =>
@@ -17,12 +21,14 @@ export function readBody(gateway: Gateway, { exchange, body }: Incoming, limit: 
   }
   const dueAt = gateway.deadlines.now + gateway.settings.timeouts.header;
   const watch = {
+    watchedAt: -1,
     check(now: number): void {
       if (now >= dueAt) reject(new Refusal('request_timeout', 'The request body took too long to arrive'));
     },
   };
   gateway.deadlines.watch(watch);
   gateway.whenSettled(exchange, () => gateway.deadlines.forget(watch));
+  if (head.expectsContinue) exchange.inform(100, []);
   const chunks: Buffer[] = [];
   let length = 0;
   exchange.readBody(

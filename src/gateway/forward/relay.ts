@@ -80,6 +80,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
   #announced = -1;
   /** performance.now() at the response's head; 0 = none yet. */
   headAt = 0;
+  watchedAt = -1;
 
   constructor(context: RelayContext, exchange: Exchange, record: RequestRecord, plan: RelayPlan) {
     this.#context = context;

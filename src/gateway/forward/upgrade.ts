@@ -73,6 +73,7 @@ type Phase = 'connecting' | 'awaiting' | 'refused' | 'open' | 'closing';
  */
 class Tunnel implements Watched, RelayReport {
   headAt = 0;
+  watchedAt = -1;
   readonly #gateway: Gateway;
   readonly #incoming: Incoming;
   readonly #handshake: UpgradeHandshake;
