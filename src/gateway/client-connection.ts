@@ -5,8 +5,8 @@ import type { Http1Exchange } from './http1-exchange.ts';
 /** How long a refused client may go on sending before the connection is cut, in ms. */
 const LINGER = 2_000;
 
-/** Pipelined requests that may wait before the socket is no longer read. */
-const MOST_WAITING = 8;
+/** Pipelined requests that may wait before the socket is no longer read, and a client that leaves not noticed. */
+const MOST_WAITING = 100;
 
 /**
  * One HTTP/1 connection of a client. Requests on it are handled one after the other: node hands over everything
@@ -18,6 +18,8 @@ export class ClientConnection {
   readonly secure: boolean;
   /** No further request is taken: what stands behind a refused one is not to be trusted. */
   refusing = false;
+  /** The request being read is the last that is taken: the parser loses what stands behind an upgrade it ignores. */
+  last = false;
   current: Http1Exchange | null = null;
   /** The answer to unreadable bytes, given once the requests before them were served. */
   #lastWords: string | null = null;
@@ -26,6 +28,7 @@ export class ClientConnection {
   #ending = false;
   #lingering = false;
   #starting = false;
+  #heldBack = false;
   readonly #waiting: Http1Exchange[] = [];
   readonly #start: (exchange: Http1Exchange) => void;
 
@@ -42,7 +45,7 @@ export class ClientConnection {
   accept(exchange: Http1Exchange): void {
     if (this.current !== null) {
       this.#waiting.push(exchange);
-      if (this.#waiting.length >= MOST_WAITING) this.socket.pause();
+      if (this.#waiting.length >= MOST_WAITING) this.#holdBack();
       return;
     }
     this.current = exchange;
@@ -74,7 +77,12 @@ export class ClientConnection {
   stopListening(): void {
     this.refusing = true;
     // The bodies of all requests are in by then, so nothing that is still of use is held back.
-    if (this.current !== null) this.socket.pause();
+    if (this.current !== null) this.#holdBack();
+  }
+
+  /** Whether the answer to the current exchange is the last one. */
+  get endsWithCurrent(): boolean {
+    return this.refusing && this.#waiting.length === 0 && this.#lastWords === null;
   }
 
   /** Forgets a waiting exchange whose request turned out to be unreadable. */
@@ -107,9 +115,21 @@ export class ClientConnection {
     } finally {
       this.#starting = false;
     }
-    if (this.current !== null) return;
-    if (this.#lastWords !== null) this.#sayLastWords();
-    else if (this.socket.isPaused() && !this.refusing) this.socket.resume();
+    if (this.current === null && this.#lastWords !== null) {
+      this.#sayLastWords();
+    } else if (this.#heldBack && !this.refusing && this.#waiting.length === 0) {
+      this.#heldBack = false;
+      this.socket.resume();
+    }
+  }
+
+  /** Stops reading the socket, once the bytes at hand are parsed: node starts it again at the end of every message. */
+  #holdBack(): void {
+    if (this.#heldBack) return;
+    this.#heldBack = true;
+    process.nextTick(() => {
+      if (this.#heldBack && !this.#lingering) this.socket.pause();
+    });
   }
 
   #sayLastWords(): void {
@@ -129,13 +149,18 @@ export class ClientConnection {
     if (socket.destroyed || this.#lingering) return;
     this.#lingering = true;
     socket.end();
-    // Takes the socket away from node's parser: the rest is thrown away unread.
-    socket.removeAllListeners('data');
-    socket.on('data', () => undefined);
-    socket.resume();
+    // Node starts to read again on `resume`, but only as long as its parser has the socket.
+    if (socket.isPaused()) socket.once('resume', () => this.#discard()).resume();
+    else this.#discard();
     const timer = setTimeout(() => socket.destroy(), LINGER);
     socket.once('end', () => socket.destroy());
     socket.once('close', () => clearTimeout(timer));
+  }
+
+  /** Takes the socket away from node's parser: the rest is thrown away unread. */
+  #discard(): void {
+    this.socket.removeAllListeners('data');
+    this.socket.on('data', () => undefined);
   }
 
   #closed(): void {

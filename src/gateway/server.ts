@@ -75,7 +75,7 @@ export class GatewayServer {
     server.on('checkContinue', (request, response) => this.#request(request, response));
     server.on('checkExpectation', (request, response) => this.#request(request, response));
     // Node's server with HTTP/2 replaces the option of this name.
-    Object.assign(server, { shouldUpgradeCallback: isWebSocket });
+    Object.assign(server, { shouldUpgradeCallback });
     server.on('upgrade', (request: IncomingMessage, _socket, head) => this.#upgrade(request, head));
     server.on('connect', (request) => this.#refuseBytes(request.socket, NO_TUNNEL));
     server.on('clientError', (error: ParserError, socket) => this.#unreadable(error, tcp(socket)));
@@ -149,7 +149,7 @@ export class GatewayServer {
       requireHostHeader: false, // answered in our own form
       insecureHTTPParser: false,
       noDelay: true,
-      shouldUpgradeCallback: isWebSocket,
+      shouldUpgradeCallback,
     };
   }
 
@@ -206,6 +206,7 @@ export class GatewayServer {
       connection.stopListening();
       return;
     }
+    if (connection.last) connection.refusing = true;
     const exchange = new Http1Exchange(request, response as ServerResponse, connection);
     if (request.httpVersion === '1.1' || request.httpVersion === '1.0') connection.accept(exchange);
     else connection.refuse(rawRefusal(WRONG_VERSION, exchange.requestId));
@@ -278,16 +279,21 @@ function tcp(stream: Duplex): Socket {
   throw new TypeError('A connection is not a socket');
 }
 
-/** Every other upgrade is ignored, as RFC 9110 section 7.8 allows; h2c in particular would go around all checks. */
-function isWebSocket(request: IncomingMessage): boolean {
+/**
+ * Whether an upgrade is a WebSocket handshake. Every other one is ignored, as RFC 9110 section 7.8 allows; h2c in
+ * particular would go around all checks.
+ */
+function shouldUpgradeCallback(request: IncomingMessage): boolean {
   const { headers, method, httpVersion } = request;
-  return (
+  const isHandshake =
     method === 'GET' &&
     httpVersion === '1.1' &&
     headers.upgrade?.toLowerCase() === 'websocket' &&
     headers['content-length'] === undefined &&
-    headers['transfer-encoding'] === undefined
-  );
+    headers['transfer-encoding'] === undefined;
+  const connection = (request.socket as TrackedSocket)[connectionOf];
+  if (!isHandshake && connection !== undefined) connection.last = true;
+  return isHandshake;
 }
 
 function isControl(byte: number | undefined): boolean {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { issueToken, route } from '../support/gateway.ts';
+import { route } from '../support/gateway.ts';
 import {
   exchange,
   expectAnswered,

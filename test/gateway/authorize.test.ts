@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Principal } from '../../src/contracts/principal.ts';
 import type { Route } from '../../src/contracts/settings.ts';
-import { Refusal } from '../../src/errors.ts';
+import type { Refusal } from '../../src/errors.ts';
 import { authorize } from '../../src/gateway/authorize.ts';
 import { issueToken, route } from '../support/gateway.ts';
 import { headerValues } from '../support/parse-responses.ts';
