@@ -1,11 +1,20 @@
 import { Refusal } from '../errors.ts';
 import type { Gateway, PassthroughRealm } from './gateway.ts';
 import type { Incoming } from './incoming.ts';
-import { limitByAddress } from './passthrough-limits.ts';
-import { readBody } from './read-body.ts';
+import { readForm } from './read-form.ts';
+import { WorkQueue } from './work-queue.ts';
 
-/** Largest logout request, in bytes. */
-const LOGOUT_BYTES = 64 * 1024;
+/** Largest logout request, in bytes: twice the longest token. */
+const LOGOUT_BYTES = 32 * 1024;
+
+/**
+ * A realm may end a thousand sessions within a second, and none of its messages may be lost to a limit by address.
+ * Instead few are in the primary's hands at a time, so that a flood of forged ones cannot keep it from its work.
+ */
+const CONCURRENCY = 4;
+const BACKLOG = 1024;
+
+const waiting = new WeakMap<Gateway, WorkQueue>();
 
 /**
  * Takes a logout token from the realm (OpenID Connect Back-Channel Logout 1.0 section 2.5) at
@@ -17,21 +26,31 @@ export async function receiveLogout(
   incoming: Incoming,
   realm: PassthroughRealm,
 ): Promise<void> {
-  const { exchange, head, view } = incoming;
+  const { exchange } = incoming;
   if (exchange.method !== 'POST') throw new Refusal('method_not_allowed', 'Logout tokens are sent with POST');
-  if (!/^application\/x-www-form-urlencoded(?:\s*;.*)?$/i.test(head.contentType ?? '')) {
-    throw new Refusal('unsupported_media_type', 'Send application/x-www-form-urlencoded');
-  }
-  await limitByAddress(gateway, realm, view.address);
-  const form = new URLSearchParams((await readBody(gateway, incoming, LOGOUT_BYTES)).toString('utf8'));
-  const tokens = form.getAll('logout_token');
+  const { parameters } = await readForm(gateway, incoming, LOGOUT_BYTES);
+  const tokens = parameters?.getAll('logout_token') ?? [];
   const accepted =
     tokens.length === 1 &&
-    (await gateway.control.backchannelLogout(realm.snapshot.settings.name, tokens[0]!));
+    (await queueOf(gateway).run(() =>
+      gateway.control.backchannelLogout(realm.snapshot.settings.name, tokens[0]!),
+    ));
   if (exchange.settled) return;
-  const body = Buffer.from(accepted ? '' : JSON.stringify({ error: 'invalid_request' }));
+  const body = Buffer.from(accepted ? '' : REFUSED);
   const headers = ['Cache-Control', 'no-store', 'Content-Length', String(body.length)];
   if (!accepted) headers.push('Content-Type', 'application/json');
   exchange.sendHead(accepted ? 200 : 400, accepted ? 'OK' : 'Bad Request', headers);
   exchange.end(body, []);
+}
+
+/** Section 2.8. */
+const REFUSED = JSON.stringify({
+  error: 'invalid_request',
+  error_description: 'The logout token is missing or not valid',
+});
+
+function queueOf(gateway: Gateway): WorkQueue {
+  let queue = waiting.get(gateway);
+  if (queue === undefined) waiting.set(gateway, (queue = new WorkQueue(CONCURRENCY, BACKLOG)));
+  return queue;
 }

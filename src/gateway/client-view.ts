@@ -6,7 +6,7 @@ import type { RequestHead } from './request-head.ts';
 /** Where a request came from and how the client addressed it, by the connection and the proxies that are trusted. */
 export interface ClientView {
   readonly address: string;
-  /** For `X-Forwarded-For`: the trusted part of the chain and the connection's peer. */
+  /** For `X-Forwarded-For`: `address`, the trusted proxies behind it, and the connection's peer. */
   readonly forwardedFor: string;
   /** Host and port that the client used. */
   readonly host: string;
@@ -15,7 +15,7 @@ export interface ClientView {
 }
 
 const REQUEST_ID = /^[A-Za-z0-9._~:/+=-]{1,128}$/;
-const FORWARDED_HOST = /^([a-z0-9._~-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
+const FORWARDED_HOST = /^([a-z0-9._~-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?$/;
 
 /** Reads `X-Forwarded-*` and `X-Request-Id` of a trusted proxy; those of anyone else count for nothing. */
 export function viewClient(gateway: Gateway, exchange: Exchange, head: RequestHead): ClientView {
@@ -27,12 +27,14 @@ export function viewClient(gateway: Gateway, exchange: Exchange, head: RequestHe
   if (head.requestId !== null && REQUEST_ID.test(head.requestId)) exchange.requestId = head.requestId;
   const forwardedProto = head.forwardedProto?.toLowerCase();
   if (forwardedProto === 'http' || forwardedProto === 'https') proto = forwardedProto;
+  const chain = gateway.trusted.believed(peer, head.forwardedFor);
   const match = FORWARDED_HOST.exec(head.forwardedHost?.toLowerCase() ?? '');
+  const named = match !== null && Number(match[2] ?? 0) <= 65535;
   return {
-    address: gateway.trusted.clientAddress(peer, head.forwardedFor),
-    forwardedFor: head.forwardedFor === null ? peer : `${head.forwardedFor}, ${peer}`,
-    host: match === null ? head.host : match[0],
-    hostname: match === null ? head.hostname : match[1]!,
+    address: chain[0]!,
+    forwardedFor: chain.join(', '),
+    host: named ? match[0] : head.host,
+    hostname: named ? match[1]! : head.hostname,
     proto,
   };
 }

@@ -107,6 +107,9 @@ function relayToRealm(
   addForwarded(headers, head, seen, exchange.requestId);
   headers.push('X-Forwarded-Port', portOf(seen.host, seen.proto));
   if (head.authorization !== null) headers.push('Authorization', head.authorization);
+  if (body === null && head.expectsContinue && incoming.body !== 'none') {
+    headers.push('Expect', '100-continue');
+  }
   const safe = exchange.method === 'GET' || exchange.method === 'HEAD';
   const relay = new Relay(gateway, exchange, record, {
     group: realm.group,

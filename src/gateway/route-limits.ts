@@ -1,6 +1,7 @@
 import type { Route } from '../contracts/settings.ts';
 import { Refusal } from '../errors.ts';
 import type { Permit } from './authorize.ts';
+import { networkOf } from './client-address.ts';
 import type { Gateway } from './gateway.ts';
 import type { Incoming } from './incoming.ts';
 
@@ -16,7 +17,7 @@ export async function takeRouteLimits(
 ): Promise<void> {
   const { exchange, view } = incoming;
   if (limit.rate !== null) {
-    const identity = principal === null ? view.address : `${principal.realm}/${principal.subject}`;
+    const identity = principal === null ? networkOf(view.address) : `${principal.realm}/${principal.subject}`;
     const key = limit.perIdentity ? `route:${route.name}:${identity}` : `route:${route.name}`;
     const verdict = await gateway.control.takeRate([{ key, ...limit.rate }]);
     if (!verdict.ok) {

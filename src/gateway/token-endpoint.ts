@@ -3,13 +3,10 @@ import type { Exchange } from './exchange.ts';
 import type { Gateway, PassthroughRealm } from './gateway.ts';
 import type { Incoming } from './incoming.ts';
 import { addressBucket, takeLimits } from './passthrough-limits.ts';
-import { readBody } from './read-body.ts';
+import { readForm } from './read-form.ts';
 
 /** Largest token request, in bytes. */
 const FORM_BYTES = 64 * 1024;
-
-/** In UTF-8 only: in another charset the realm might read another grant than was checked here. */
-const FORM = /^application\/x-www-form-urlencoded(?:\s*;\s*charset="?utf-8"?)?\s*$/i;
 
 /** Answered in OAuth's own form, which token clients understand (RFC 6749 section 5.2). */
 class OAuthRefusal extends Error {
@@ -43,45 +40,54 @@ export async function admitTokenRequest(
 
 async function check(gateway: Gateway, incoming: Incoming, realm: PassthroughRealm): Promise<Buffer | null> {
   const { exchange, head, target, view } = incoming;
-  if (exchange.method === 'OPTIONS') return null; // a preflight, which the realm answers by its clients' web origins
-  if (exchange.method !== 'POST') throw new Refusal('method_not_allowed', 'Tokens are asked for with POST');
-  if (!FORM.test(head.contentType ?? '') || hasCoding(head.passed)) {
-    throw new Refusal(
-      'unsupported_media_type',
-      'Send application/x-www-form-urlencoded without a content coding',
-    );
+  if (exchange.method === 'OPTIONS') {
+    // A preflight, which the realm answers by its clients' web origins. A form must not get past the checks by it.
+    if (incoming.body !== 'none') throw new Refusal('malformed_request', 'A preflight has no body');
+    return null;
   }
-  if (target.query !== '') throw new OAuthRefusal('invalid_request', 'Parameters belong into the body');
-  const body = await readBody(gateway, incoming, FORM_BYTES);
-  const form = new URLSearchParams(body.toString('utf8'));
-  const grant = single(form, 'grant_type');
-  const username = single(form, 'username');
-  single(form, 'client_id');
-  if (grant === null) throw new OAuthRefusal('invalid_request', 'Missing form parameter: grant_type');
+  if (exchange.method !== 'POST') throw new Refusal('method_not_allowed', 'Tokens are asked for with POST');
+  if (target.query !== '') throw invalid('Parameters belong into the body');
+  const { body, parameters } = await readForm(gateway, incoming, FORM_BYTES);
+  if (parameters === null) throw invalid('The form is not well-formed UTF-8 in URL encoding');
+  const grant = single(parameters, 'grant_type');
+  const username = single(parameters, 'username');
+  const client = single(parameters, 'client_id');
+  const assertion = single(parameters, 'client_assertion');
+  if (grant === null) throw missing('grant_type');
   const { name, passthrough } = realm.snapshot.settings;
   if (!passthrough.grants.includes(grant)) {
     throw new OAuthRefusal('unauthorized_client', 'This grant is not offered here');
   }
+  // A client may also name itself in Authorization or in an assertion (RFC 6749 section 2.3, RFC 7521 section 4.2).
+  if (client === null && assertion === null && head.authorization === null) throw missing('client_id');
   const buckets = [addressBucket(name, passthrough, view.address)];
-  if (grant === 'password' && username !== null) {
-    const user = username.trim().toLowerCase().slice(0, 256);
-    buckets.push({ key: `realm:${name}:user:${user}`, ...passthrough.limit.perUser });
+  if (grant === 'password') {
+    if (username === null) throw missing('username');
+    buckets.push({ key: `realm:${name}:user:${userKey(username)}`, ...passthrough.limit.perUser });
   }
   await takeLimits(gateway, buckets);
   return body;
 }
 
-/** A parameter that may stand once (RFC 6749 section 3.2). */
+/** A parameter that may stand once; one without a value counts as absent (RFC 6749 section 3.2). */
 function single(form: URLSearchParams, name: string): string | null {
   const values = form.getAll(name);
-  if (values.length > 1) throw new OAuthRefusal('invalid_request', `duplicated parameter: ${name}`);
-  return values[0] ?? null;
+  if (values.length > 1) throw invalid(`Duplicated form parameter: ${name}`);
+  const [value = ''] = values;
+  return value === '' ? null : value;
 }
 
-function hasCoding(headers: readonly string[]): boolean {
-  for (let i = 0; i < headers.length; i += 2)
-    if (headers[i]!.toLowerCase() === 'content-encoding') return true;
-  return false;
+/** Spellings that a realm may take for the same user share a limit. */
+function userKey(username: string): string {
+  return username.normalize('NFKC').trim().toLowerCase().slice(0, 256);
+}
+
+function invalid(description: string): OAuthRefusal {
+  return new OAuthRefusal('invalid_request', description);
+}
+
+function missing(name: string): OAuthRefusal {
+  return invalid(`Missing form parameter: ${name}`);
 }
 
 function answer(exchange: Exchange, { error, message }: OAuthRefusal): void {
