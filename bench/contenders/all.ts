@@ -1,0 +1,18 @@
+import type { Contender } from './contender.ts';
+import { envoy } from './envoy.ts';
+import { haproxy } from './haproxy.ts';
+import { nginx } from './nginx.ts';
+import { realmgate } from './realmgate.ts';
+
+/** Everything that can be put side by side, in the order of the tables. */
+export const CONTENDERS: readonly Contender[] = [
+  realmgate(false),
+  realmgate(true),
+  envoy(true),
+  envoy(false),
+  haproxy,
+  nginx,
+];
+
+/** The contender that the others are compared with. */
+export const REFERENCE = 'envoy';
