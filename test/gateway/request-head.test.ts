@@ -124,6 +124,28 @@ describe('a header section that two readers could understand differently is 400,
   });
 });
 
+test('framing that the parser refuses before is refused here too, as HTTP/2 and a laxer parser would need', () => {
+  const read =
+    (...fields: string[]) =>
+    () =>
+      readHead(['Host', 'a', ...fields], false, null);
+  for (const fields of [
+    ['Content-Length', '5', 'content-length', '5'],
+    ['Transfer-Encoding', 'chunked', 'transfer-encoding', 'chunked'],
+    ['Content-Length', '5', 'Transfer-Encoding', 'chunked'],
+    ['Transfer-Encoding', 'chunked', 'Content-Length', '5'],
+    ['Transfer-Encoding', 'chunked, chunked'],
+    ['Content-Length', '5, 5'],
+    ['Content-Length', '+5'],
+    ['Content-Length', ''],
+  ]) {
+    expect(read(...fields)).toThrow(/Content-Length|Transfer-Encoding/);
+  }
+  expect(read('Content-Length', '5')().body).toBe(5);
+  expect(read('Transfer-Encoding', 'Chunked')().body).toBe('chunked');
+  expect(read()().body).toBe('none');
+});
+
 describe('a body that breaks behind an accepted header section never reaches a service as a complete request', () => {
   const CASES: Record<string, string> = {
     'a chunk size that is no number': 'g\r\nhello\r\n0\r\n\r\n',
