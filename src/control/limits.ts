@@ -4,6 +4,9 @@ import type { RateBucket, RateVerdict } from '../contracts/control-channel.ts';
 /** Buckets kept at most. Strangers choose the keys (addresses, user names), so the longest unused go first. */
 const MOST_BUCKETS = 200_000;
 
+/** Part of an event. Times are sums of fractions: a bucket must not seem empty by what was lost in them. */
+const ROUNDING = 0.001;
+
 /**
  * Rate limits by the generic cell rate algorithm: a bucket holds `count` events and gets one back every
  * `window / count`. One number per bucket, whatever the rate.
@@ -13,7 +16,8 @@ export class RateLedger {
   readonly #fullAt = new LRUCache<string, number>({ max: MOST_BUCKETS });
   readonly #now: () => number;
 
-  constructor(now: () => number = Date.now) {
+  /** `now`: milliseconds of any clock, by default one that nobody sets. */
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
@@ -21,16 +25,24 @@ export class RateLedger {
   take(buckets: readonly RateBucket[]): RateVerdict {
     const now = this.#now();
     let retryAfter = 0;
-    for (const { key, count, window } of buckets) {
-      const fullAt = Math.max(this.#fullAt.get(key) ?? now, now) + window / count;
-      retryAfter = Math.max(retryAfter, fullAt - now - window);
+    for (const bucket of buckets) {
+      const share = bucket.window / bucket.count;
+      const missing = this.#fullAgain(bucket, now) + share - now - bucket.window;
+      if (missing > ROUNDING * share) retryAfter = Math.max(retryAfter, missing);
     }
-    // Times are floating-point sums; a bucket must not be empty by a rounding error.
-    if (retryAfter > 1e-6) return { ok: false, retryAfter };
-    for (const { key, count, window } of buckets) {
-      this.#fullAt.set(key, Math.max(this.#fullAt.get(key) ?? now, now) + window / count);
+    if (retryAfter > 0) return { ok: false, retryAfter };
+    for (const bucket of buckets) {
+      this.#fullAt.set(bucket.key, this.#fullAgain(bucket, now) + bucket.window / bucket.count);
     }
     return { ok: true };
+  }
+
+  /** When the bucket is full again, as it is: never more than empty, whatever the clock did or the limit was before. */
+  #fullAgain({ key, window }: RateBucket, now: number): number {
+    const fullAt = this.#fullAt.get(key) ?? now;
+    if (fullAt <= now + window) return Math.max(fullAt, now);
+    this.#fullAt.set(key, now + window);
+    return now + window;
   }
 }
 

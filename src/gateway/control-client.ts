@@ -14,6 +14,8 @@ interface Pending {
 export class ControlClient implements ControlChannel {
   readonly #send: (message: FromWorker) => void;
   readonly #pending = new Map<number, Pending>();
+  /** Questions for a place that nobody waits for any more: id → key. */
+  readonly #abandoned = new Map<number, string>();
   #lastId = 0;
 
   constructor(send: (message: FromWorker) => void) {
@@ -45,17 +47,25 @@ export class ControlClient implements ControlChannel {
   }
 
   answered(id: number, value: unknown): void {
+    const key = this.#abandoned.get(id);
+    this.#abandoned.delete(id);
+    // A place that came too late would never be given back by anybody else.
+    if (key !== undefined && value === true) this.leave(key);
     this.#take(id)?.resolve(value);
   }
 
   notAnswered(id: number, message: string): void {
+    this.#abandoned.delete(id);
     this.#take(id)?.reject(new Error(message));
   }
 
   #ask<T>(question: Question): Promise<T> {
     const id = ++this.#lastId;
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => this.notAnswered(id, 'The primary did not answer in time'), PATIENCE);
+      const timer = setTimeout(() => {
+        this.notAnswered(id, 'The primary did not answer in time');
+        if (question.call === 'enter') this.#abandoned.set(id, question.args[0]);
+      }, PATIENCE);
       this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
       this.#send({ kind: 'ask', id, question });
     });
