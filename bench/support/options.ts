@@ -25,14 +25,21 @@ export async function runProgram(name: string, run: () => Promise<number>): Prom
   try {
     process.exitCode = await run();
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`${name}: ${message}\n`);
-    process.exitCode = error instanceof WrongUsage || isUsageError(error) ? 64 : 1;
+    const usage = usageFault(error);
+    const message = usage ?? (error instanceof Error ? error.message : String(error));
+    process.stderr.write(`${name}: ${message}${usage === null ? '' : '; --help says more'}\n`);
+    process.exitCode = usage === null ? 1 : 64;
   }
 }
 
-/** Of `parseArgs`. */
-function isUsageError(error: unknown): boolean {
+/** Null = it is something else. An argument that was not understood may be a token, so none is repeated. */
+function usageFault(error: unknown): string | null {
+  if (error instanceof WrongUsage) return error.message;
   const { code } = error as { code?: unknown };
-  return typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS');
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'arguments without a name are not taken';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return 'there is an unknown option';
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+    return 'an option lacks its value, or has one and takes none';
+  }
+  return null;
 }
