@@ -90,11 +90,7 @@ async function compose(
   let stopping = false;
   await prepareDataDir(dataDir);
 
-  const realms = new Realms({ dataDir, log }, (snapshots) => {
-    // While a reload removes a realm, the routes that name it go in the same message as the realm.
-    const names = new Set(snapshots.map((realm) => realm.settings.name));
-    if (reloads.current.realms.every(({ name }) => names.has(name))) pool.publish({ realms: snapshots });
-  });
+  const realms = new Realms({ dataDir, log }, (snapshots) => pool.publish({ realms: snapshots }));
   const pool = new WorkerPool({
     questions: realms,
     rates: new RateLedger(),
@@ -120,6 +116,8 @@ async function compose(
       health.apply(changed.routes);
     },
   });
+  const watch = watchFiles(files, () => void reloads.request());
+  teardown.add(() => watch.close());
   const processMetrics = new ProcessMetrics('primary');
 
   const port = await pool.bind(gateway.listen).catch((error: unknown) => {
@@ -173,8 +171,7 @@ async function compose(
       throw new StartUpError(`The workers cannot start: ${error.message}`);
     });
 
-  const watch = watchFiles(files, () => void reloads.request());
-  teardown.add(() => watch.close());
+  reloads.begin();
   const scheme = gateway.tls === null ? 'http' : 'https';
   const gatewayUrl = `${scheme}://${authorityOf({ ...gateway.listen, port })}`;
   log.info({ event: 'listening', gateway: gatewayUrl, admin: adminUrl }, 'Realmgate is ready');

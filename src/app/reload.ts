@@ -19,6 +19,7 @@ export class Reloads {
   readonly #deps: ReloadDependencies;
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
+  readonly #begun = Promise.withResolvers<undefined>();
   #closed = false;
 
   constructor(settings: Settings, deps: ReloadDependencies) {
@@ -41,13 +42,20 @@ export class Reloads {
     return this.#next;
   }
 
+  /** From now on reloads are done; those that were requested before as well. */
+  begin(): void {
+    this.#begun.resolve(undefined);
+  }
+
   /** Nothing is applied any more. Resolves when a reload in progress has ended. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.begin();
     await this.#running;
   }
 
   async #reload(): Promise<void> {
+    await this.#begun.promise;
     if (this.#closed) return;
     const { log } = this.#deps;
     try {

@@ -80,6 +80,14 @@ export class ClientConnection {
     if (this.current !== null) this.#holdBack();
   }
 
+  /** Takes no further request: the connection closes with the last answer to those at hand, or now. */
+  goAway(): void {
+    this.refusing = true;
+    const newest = this.#waiting.at(-1) ?? this.current;
+    if (newest === null) this.socket.destroySoon();
+    else if (newest.status !== 101) newest.whenSent(() => this.socket.destroySoon());
+  }
+
   /** Whether the answer to the current exchange is the last one. */
   get endsWithCurrent(): boolean {
     return this.refusing && this.#waiting.length === 0 && this.#lastWords === null;

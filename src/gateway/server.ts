@@ -128,7 +128,7 @@ export class GatewayServer {
     for (const tunnel of gateway.tunnels) tunnel.goAway();
     for (const session of this.#sessions) session.close();
     for (const socket of this.#sockets) {
-      if ((socket as TrackedSocket)[connectionOf]?.current === null) socket.destroySoon();
+      (socket as TrackedSocket)[connectionOf]?.goAway();
     }
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();

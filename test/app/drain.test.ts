@@ -1,0 +1,230 @@
+import { once } from 'node:events';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+
+import { freePort } from '../support/free-port.ts';
+import { groupMembers } from '../support/process-group.ts';
+import { RealmServer } from './realm-server.ts';
+import { childrenOf, ROOT, runs, serve, type ServeProcess, until } from './serve-process.ts';
+import { startHeldService, startService } from './upstream.ts';
+
+interface Started {
+  readonly process: ServeProcess;
+  readonly gateway: string;
+  readonly admin: string;
+  readonly authorization: string;
+}
+
+async function start(origin: string, drain = '20s'): Promise<Started> {
+  const realm = await RealmServer.start();
+  const running = await serve({
+    realms: [realm.settings],
+    gateway: { timeouts: { drain } },
+    routes: [{ name: 'service', endpoint: '/', upstream: [origin] }],
+  });
+  return { ...running, authorization: `Bearer ${await realm.token()}` };
+}
+
+/** Sends a request on a connection of `agent` and resolves with the response's head. */
+async function call(
+  { gateway, authorization }: Started,
+  agent: Agent,
+  options: { method?: string; body?: string } = {},
+): Promise<IncomingMessage> {
+  const request = httpRequest(gateway, {
+    agent,
+    method: options.method ?? 'GET',
+    headers: { authorization },
+  });
+  request.end(options.body);
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  return response;
+}
+
+function agent(): Agent {
+  const made = new Agent({ keepAlive: true });
+  onTestFinished(() => made.destroy());
+  return made;
+}
+
+async function refused(url: string): Promise<boolean> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const [kind] = await Promise.race([
+    once(socket, 'connect').then(() => ['connected']),
+    once(socket, 'close').then(() => ['refused']),
+  ]).catch(() => ['refused']);
+  socket.destroy();
+  return kind === 'refused';
+}
+
+describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (name) => {
+  test('lets a slow answer finish, refuses new connections, tells readyz, and exits 0', async () => {
+    const service = await startHeldService();
+    const started = await start(service.origin);
+    const answer = call(started, agent());
+    const { response } = await service.next();
+    response.write('first ');
+
+    started.process.kill(name);
+
+    const head = await answer;
+    await until(() => refused(started.gateway));
+    const ready = await fetch(`${started.admin}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.text()).toContain('the gateway is shutting down');
+    expect((await fetch(`${started.admin}/healthz`)).status).toBe(200);
+    response.end('last');
+    expect(await text(head)).toBe('first last');
+    expect(await started.process.exited).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('a drain', () => {
+  test('lets an upload in progress finish', async () => {
+    const received: string[] = [];
+    const service = await startService((request, response) => {
+      void text(request).then((body) => {
+        received.push(body);
+        response.end('stored');
+      });
+    });
+    const started = await start(service);
+    const { authorization } = started;
+    const request = httpRequest(started.gateway, {
+      agent: agent(),
+      method: 'PUT',
+      headers: { authorization },
+    });
+    request.write('first ');
+    await until(() => started.process.log().length > 0);
+    await until(async () => (await metric(started, 'realmgate_requests_in_flight')) === 1);
+
+    started.process.kill('SIGTERM');
+    await until(() => refused(started.gateway));
+    request.end('last');
+
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    expect(await text(response)).toBe('stored');
+    expect(received).toEqual(['first last']);
+    expect(await started.process.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('closes idle connections, and those in use with their answer', async () => {
+    const service = await startHeldService();
+    const started = await start(service.origin);
+    const idle = agent();
+    const busy = agent();
+    const answer = call(started, idle);
+    (await service.next()).response.end('done');
+    const first = await answer;
+    const closed = once(first.socket, 'close');
+    await text(first);
+    const late = call(started, busy);
+    const { response } = await service.next();
+
+    started.process.kill('SIGTERM');
+
+    await closed;
+    response.end('done');
+    const head = await late;
+    expect(head.headers.connection).toBe('close');
+    expect(await text(head)).toBe('done');
+    expect(await started.process.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('closes WebSockets with 1001', async () => {
+    const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await once(sockets, 'listening');
+    onTestFinished(() => {
+      for (const client of sockets.clients) client.terminate();
+      sockets.close();
+    });
+    const { port } = sockets.address() as { port: number };
+    const started = await start(`http://127.0.0.1:${port}`);
+    const client = new WebSocket(started.gateway.replace('http', 'ws'), {
+      headers: { authorization: started.authorization },
+    });
+    await once(client, 'open');
+    const closed = once(client, 'close') as Promise<[number]>;
+
+    started.process.kill('SIGTERM');
+
+    expect((await closed)[0]).toBe(1001);
+    expect(await started.process.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('cuts a stream that has not ended when the drain time is over', async () => {
+    const service = await startHeldService();
+    const started = await start(service.origin, '300ms');
+    const answer = call(started, agent());
+    const { response } = await service.next();
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write('data: 1\n\n');
+    const head = await answer;
+
+    started.process.kill('SIGTERM');
+
+    await expect(text(head)).rejects.toThrow();
+    expect(await started.process.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('is cut short by a second signal', async () => {
+    const service = await startHeldService();
+    const started = await start(service.origin, '10m');
+    const answer = call(started, agent());
+    const { response } = await service.next();
+    response.write('data: 1\n\n');
+    const head = await answer;
+
+    started.process.kill('SIGTERM');
+    const insisting = setInterval(() => started.process.kill('SIGTERM'), 100);
+    onTestFinished(() => clearInterval(insisting));
+
+    await expect(text(head)).rejects.toThrow();
+    expect(await started.process.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('takes the signals of one Ctrl-C for one', async () => {
+    const service = await startHeldService();
+    const started = await start(service.origin);
+    const answer = call(started, agent());
+    const { response } = await service.next();
+    response.write('first ');
+
+    for (let i = 0; i < 3; i++) started.process.kill('SIGINT');
+    await until(() => refused(started.gateway));
+    response.end('last');
+
+    expect(await text(await answer)).toBe('first last');
+    expect(await started.process.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('ends the whole process group of the example service, after the requests to it', async () => {
+    const realm = await RealmServer.start();
+    const port = await freePort();
+    const { process, gateway } = await serve({
+      realms: [realm.settings],
+      routes: [{ name: 'hello', endpoint: '/hello', upstream: [`http://127.0.0.1:${port}`] }],
+      example: { directory: join(ROOT, 'config/examples/hello'), port },
+    });
+    const headers = { authorization: `Bearer ${await realm.token()}` };
+    expect((await fetch(`${gateway}/hello`, { headers })).status).toBe(200);
+    const group = childrenOf(process.pid).find((pid) => groupMembers(pid).length > 0)!;
+    expect(groupMembers(group).length).toBeGreaterThan(1);
+
+    expect(await process.stop()).toEqual({ code: 0, signal: null });
+
+    expect(groupMembers(group)).toEqual([]);
+    expect(runs(group)).toBe(false);
+  });
+});
+
+async function metric({ admin }: Started, name: string): Promise<number> {
+  const exposed = await (await fetch(`${admin}/metrics`)).text();
+  return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (.*)$`, 'm').exec(exposed)?.[1]);
+}
