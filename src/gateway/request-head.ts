@@ -228,13 +228,14 @@ export function readHead(raw: readonly string[], http10: boolean, authority: str
         forwardedFor = forwardedFor === null ? value : `${forwardedFor}, ${value}`;
         break;
       case FORWARDED_HOST:
-        forwardedHost = once(forwardedHost, value, 'X-Forwarded-Host');
+        // Of the fields that one proxy sets, several make none: who is not believed must not be refused for them.
+        forwardedHost = forwardedHost === null ? value : '';
         break;
       case FORWARDED_PROTO:
-        forwardedProto = once(forwardedProto, value, 'X-Forwarded-Proto');
+        forwardedProto = forwardedProto === null ? value : '';
         break;
       case REQUEST_ID:
-        requestId = once(requestId, value, 'X-Request-Id');
+        requestId = requestId === null ? value : '';
         break;
       case TRACEPARENT:
         // W3C Trace Context: several make none.

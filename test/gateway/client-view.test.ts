@@ -120,6 +120,23 @@ test.each(['with space', 'x'.repeat(129), '<script>', 'a"b', 'é', ''])(
   },
 );
 
+test.each([
+  ['nobody trusted', {}],
+  ['the peer trusted', TRUSTING],
+])('with %s, fields of which a request has two count for nothing', async (_, settings) => {
+  const started = await startView(settings);
+  const headers = await seen(started, [
+    'X-Forwarded-Host: admin.example.com',
+    'x-forwarded-host: admin.example.com',
+    'X-Forwarded-Proto: https',
+    'X-FORWARDED-PROTO: https',
+    'X-Request-Id: one',
+    'x-request-id: one',
+  ]);
+  expect(headers).toMatchObject({ 'x-forwarded-host': 'api.example.com', 'x-forwarded-proto': 'http' });
+  expect(headers['x-request-id']).toMatch(/^[\w-]{16,}$/);
+});
+
 test('the request id of a trusted proxy stands in the problem details', async () => {
   const { port } = await startView(TRUSTING);
   const answer = await ask(port, 'GET', '/hello', ['X-Request-Id: edge-17']);
