@@ -7,10 +7,14 @@ export interface Answer {
   readonly description?: string;
 }
 
+/** For what no cache may keep, an old one of HTTP/1.0 included (RFC 6749 section 5.1). */
+export const NOT_KEPT = { 'cache-control': 'no-store', pragma: 'no-cache' } as const;
+
 const CREDENTIALS = 'Invalid client or Invalid client credentials';
 
 export const ANSWERS = {
   noRealm: { status: 404, error: 'Realm does not exist' },
+  noEndpoint: { status: 404, error: 'HTTP 404 Not Found' },
   noResource: { status: 404, error: 'Unable to find matching target resource method' },
   wrongMethod: { status: 405, error: 'HTTP 405 Method Not Allowed' },
   wrongType: { status: 415, error: 'HTTP 415 Unsupported Media Type' },
@@ -24,9 +28,19 @@ export const ANSWERS = {
   },
   duplicate: invalidRequest('duplicated parameter'),
   noUsername: { status: 401, error: 'invalid_request', description: 'Missing parameter: username' },
-  wrongPassword: { status: 401, error: 'invalid_grant', description: 'Invalid user credentials' },
+  wrongPassword: { status: 400, error: 'invalid_grant', description: 'Invalid user credentials' },
   unknownClient: { status: 401, error: 'invalid_client', description: CREDENTIALS },
   wrongClientSecret: { status: 401, error: 'unauthorized_client', description: CREDENTIALS },
+  wrongIntrospectionSecret: {
+    status: 401,
+    error: 'invalid_client',
+    description: 'Client authentication failed.',
+  },
+  noServiceAccount: {
+    status: 401,
+    error: 'unauthorized_client',
+    description: 'Public client not allowed to retrieve service account',
+  },
   grantNotAllowed: {
     status: 400,
     error: 'unauthorized_client',
@@ -60,7 +74,7 @@ export class AnswerError extends Error {
   }
 }
 
-export function invalidRequest(description: string): Answer {
+function invalidRequest(description: string): Answer {
   return { status: 400, error: 'invalid_request', description };
 }
 
@@ -80,7 +94,7 @@ export function sendAnswer(res: ServerResponse, { answer }: AnswerError): void {
 
 /** Sends JSON that no cache may keep. */
 export function sendJson(res: ServerResponse, status: number, body: unknown): void {
-  res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  res.writeHead(status, { 'content-type': 'application/json', ...NOT_KEPT });
   res.end(JSON.stringify(body));
 }
 

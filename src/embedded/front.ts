@@ -95,7 +95,7 @@ async function serve(options: FrontOptions, req: IncomingMessage, res: ServerRes
     return;
   }
   const allowed = METHODS[rest] ?? STEPS[rest.replace(/\/[\w-]+$/, '')];
-  if (allowed === undefined) throw new AnswerError(ANSWERS.noResource);
+  if (allowed === undefined) throw new AnswerError(ANSWERS.noEndpoint);
   if (!allowed.includes(req.method ?? '')) throw new AnswerError(ANSWERS.wrongMethod);
 
   Object.assign(req, { originalUrl: target });
@@ -118,9 +118,12 @@ async function serveProgram(options: FrontOptions, request: ProgramRequest): Pro
   }
   const form = await readForm(req);
   const grantType = form.get('grant_type');
-  if (rest === ROUTES.token && !grantType) throw new AnswerError(ANSWERS.noGrantType);
-  // Keycloak does not look at the secret of a public client, and some programs always send one.
-  if (form.get('client_id') === PUBLIC_CLIENT) form.delete('client_secret');
+  if (rest === ROUTES.token) refuseGrant(form);
+  if (form.get('client_id') === PUBLIC_CLIENT) {
+    if (rest === ROUTES.introspection) throw new AnswerError(ANSWERS.introspectionNotAllowed);
+    // Keycloak does not look at the secret of a public client, and some programs always send one.
+    form.delete('client_secret');
+  }
   const presented = field === null ? null : form.get(field);
   if (grantType === 'refresh_token' && !presented) throw new AnswerError(ANSWERS.noRefreshToken);
   const opened = presented === null ? null : await tokens.open(presented);
@@ -133,6 +136,17 @@ async function serveProgram(options: FrontOptions, request: ProgramRequest): Pro
   const rewritten = withForm(req, form);
   if (presented !== null) options.opened.set(rewritten, opened);
   provider(rewritten, res);
+}
+
+/** What the provider, to which an empty parameter is a missing one, would answer in another way. */
+function refuseGrant(form: URLSearchParams): void {
+  const grantType = form.get('grant_type');
+  if (grantType === null) throw new AnswerError(ANSWERS.noGrantType);
+  if (grantType === '') throw new AnswerError(ANSWERS.unknownGrantType);
+  if (grantType === 'password' && form.get('username') === '') throw new AnswerError(ANSWERS.wrongPassword);
+  if (grantType === 'client_credentials' && form.get('client_id') === PUBLIC_CLIENT) {
+    throw new AnswerError(ANSWERS.noServiceAccount);
+  }
 }
 
 /** Who the request was addressed to, in any header, says nothing here: the issuer is always the same. */

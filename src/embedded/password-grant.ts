@@ -17,8 +17,8 @@ export function registerPasswordGrant(provider: Provider, users: Users): void {
       const { client, params } = ctx.oidc;
       if (!params.username) throw new AnswerError(ANSWERS.noUsername);
       const requested = new Set(params.scope?.split(' ').filter((scope) => scope !== ''));
-      const unknown = [...requested].filter((scope) => !KNOWN_SCOPES.includes(scope));
-      if (unknown.length > 0) throw new AnswerError(invalidScopes(unknown.join(' ')));
+      const known = [...requested].every((scope) => KNOWN_SCOPES.includes(scope));
+      if (!known) throw new AnswerError(invalidScopes(params.scope ?? ''));
       const user = users.authenticate(params.username, params.password ?? '');
       if (user === null) throw new AnswerError(ANSWERS.wrongPassword);
 

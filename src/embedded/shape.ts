@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
-import { ANSWERS, answerBody, keycloakAnswer } from './answers.ts';
+import { ANSWERS, NOT_KEPT, answerBody, keycloakAnswer } from './answers.ts';
 import type { ProviderFailure } from './answers.ts';
 import { isLoopback } from './loopback.ts';
 import type { OpenedToken, TokenFacts, TokenForm } from './tokens.ts';
@@ -27,6 +27,7 @@ export function shapeAnswers(provider: Provider, options: ShapeOptions): void {
   const failures = new WeakMap<object, ProviderFailure>();
   const note = (ctx: KoaContextWithOIDC, error: ProviderFailure) => void failures.set(ctx, error);
   provider.on('grant.error', note).on('introspection.error', note).on('revocation.error', note);
+  provider.on('userinfo.error', note);
   provider.use(async (anyContext, next) => {
     await next();
     const ctx = anyContext as unknown as KoaContextWithOIDC;
@@ -35,8 +36,13 @@ export function shapeAnswers(provider: Provider, options: ShapeOptions): void {
     if (route === undefined) return;
     withdrawFromStrangers(ctx, route);
     const failure = failures.get(ctx);
-    if (failure !== undefined) shapeFailure(ctx, failure, options);
-    else if (ctx.status === 200) await shapeSuccess(ctx, route, options);
+    if (failure === undefined) {
+      if (ctx.status === 200) await shapeSuccess(ctx, route, options);
+    } else if (route === 'userinfo') refuseUserinfo(ctx, failure, options.realm);
+    else shapeFailure(ctx, route, failure, options);
+    // The provider adds a charset, which JSON does not have (RFC 8259 section 11).
+    if (ctx.response.is('json') !== false) ctx.set('Content-Type', 'application/json');
+    if (route === 'token') ctx.set(NOT_KEPT);
   });
 }
 
@@ -49,13 +55,36 @@ function withdrawFromStrangers(ctx: KoaContextWithOIDC, route: string): void {
   ctx.remove('Access-Control-Allow-Origin');
 }
 
-function shapeFailure(ctx: KoaContextWithOIDC, failure: ProviderFailure, options: ShapeOptions): void {
+/** Keycloak says everything in the challenge (RFC 6750 section 3) and nothing in a body. */
+function refuseUserinfo(ctx: KoaContextWithOIDC, failure: ProviderFailure, realm: string): void {
+  const name = `Bearer realm="${encodeURIComponent(realm)}"`;
+  const challenge =
+    failure.error === 'insufficient_scope'
+      ? `${name}, error="insufficient_scope", error_description="Missing openid scope"`
+      : failure.error_description === 'no access token provided'
+        ? name
+        : `${name}, error="invalid_token", error_description="Token verification failed"`;
+  ctx.set('WWW-Authenticate', challenge);
+  ctx.type = 'text/plain';
+  ctx.body = '';
+}
+
+function shapeFailure(
+  ctx: KoaContextWithOIDC,
+  route: string,
+  failure: ProviderFailure,
+  options: ShapeOptions,
+): void {
   const invalid = failure.error === 'invalid_grant' && ctx.oidc.params?.['grant_type'] === 'refresh_token';
   const opened = options.opened.get(ctx.req);
   let answer = keycloakAnswer(failure);
   if (invalid && opened?.kind !== 'refresh') answer = ANSWERS.wrongRefreshToken;
   else if (invalid && opened?.expired === true) answer = ANSWERS.expiredRefreshToken;
+  else if (route === 'introspection' && answer === ANSWERS.wrongClientSecret) {
+    answer = ANSWERS.wrongIntrospectionSecret;
+  }
   if (answer === null) return;
+  ctx.remove('WWW-Authenticate');
   ctx.status = answer.status;
   ctx.body = answerBody(answer);
 }
@@ -66,6 +95,8 @@ async function shapeSuccess(ctx: KoaContextWithOIDC, route: string, options: Sha
   } else if (route === 'jwks') {
     ctx.type = 'application/json';
     ctx.set('Cache-Control', 'no-cache');
+  } else if (route === 'discovery') {
+    ctx.set('Cache-Control', 'no-cache, must-revalidate, no-transform, no-store');
   } else if (route === 'introspection') {
     const claims = options.opened.get(ctx.req)?.claims;
     const { active } = ctx.body as { active: boolean };

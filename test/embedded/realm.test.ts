@@ -84,17 +84,17 @@ describe('signing in', () => {
 
   const credentials = 'Invalid client or Invalid client credentials';
   test.each([
-    ['a wrong password', { password: 'x' }, 401, 'invalid_grant', 'Invalid user credentials'],
-    ['no password', { password: '' }, 401, 'invalid_grant', 'Invalid user credentials'],
-    ['an unknown user', { username: 'bob' }, 401, 'invalid_grant', 'Invalid user credentials'],
+    ['a wrong password', { password: 'x' }, 400, 'invalid_grant', 'Invalid user credentials'],
+    ['no password', { password: '' }, 400, 'invalid_grant', 'Invalid user credentials'],
+    ['an unknown user', { username: 'bob' }, 400, 'invalid_grant', 'Invalid user credentials'],
     [
       'a name of Object.prototype',
       { username: 'toString' },
-      401,
+      400,
       'invalid_grant',
       'Invalid user credentials',
     ],
-    ['no user', { username: '' }, 401, 'invalid_request', 'Missing parameter: username'],
+    ['an empty user', { username: '' }, 400, 'invalid_grant', 'Invalid user credentials'],
     ['an unknown client', { client_id: 'nobody' }, 401, 'invalid_client', credentials],
     ['no client', { client_id: '' }, 401, 'invalid_client', credentials],
     [
@@ -105,13 +105,41 @@ describe('signing in', () => {
       credentials,
     ],
     ['an unknown grant', { grant_type: 'magic' }, 400, 'unsupported_grant_type', 'Unsupported grant_type'],
-    ['no grant', { grant_type: '' }, 400, 'invalid_request', 'Missing form parameter: grant_type'],
-    ['an unknown scope', { scope: 'email money' }, 400, 'invalid_scope', 'Invalid scopes: money'],
+    ['an empty grant', { grant_type: '' }, 400, 'unsupported_grant_type', 'Unsupported grant_type'],
+    ['an unknown scope', { scope: 'email money' }, 400, 'invalid_scope', 'Invalid scopes: email money'],
   ])('refuses %s as Keycloak does', async (_what, form, status, error, description) => {
     const realm = await startRealm();
     const answer = await signIn(realm, form);
     expect(answer).toMatchObject({ status, json: { error, error_description: description } });
-    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      pragma: 'no-cache',
+    });
+    expect(answer.headers.has('www-authenticate')).toBe(false);
+  });
+
+  test.each([
+    [
+      'a user',
+      { grant_type: 'password', client_id: 'istio' },
+      401,
+      'invalid_request',
+      'Missing parameter: username',
+    ],
+    ['a grant', { client_id: 'istio' }, 400, 'invalid_request', 'Missing form parameter: grant_type'],
+    ['a client', { grant_type: 'password', username: 'alice' }, 401, 'invalid_client', credentials],
+    [
+      'a service account',
+      { grant_type: 'client_credentials', client_id: 'istio' },
+      401,
+      'unauthorized_client',
+      'Public client not allowed to retrieve service account',
+    ],
+  ])('refuses a form without %s as Keycloak does', async (_what, form, status, error, description) => {
+    const realm = await startRealm();
+    const answer = await post(realm, 'token', form);
+    expect(answer).toMatchObject({ status, json: { error, error_description: description } });
   });
 
   test('refuses a doubled field, another content type and a body over 64 KiB', async () => {
@@ -247,14 +275,16 @@ describe('introspection', () => {
   test('is refused to a public client and to a wrong secret', async () => {
     const realm = await startRealm();
     const token = String((await signIn(realm)).json['access_token']);
-    expect(await post(realm, 'token/introspect', { client_id: 'istio', token })).toMatchObject({
-      status: 403,
-      json: { error: 'invalid_request', error_description: 'Client not allowed.' },
-    });
+    for (const shown of [token, 'x']) {
+      expect(await post(realm, 'token/introspect', { client_id: 'istio', token: shown })).toMatchObject({
+        status: 403,
+        json: { error: 'invalid_request', error_description: 'Client not allowed.' },
+      });
+    }
     const wrong = { ...realm, introspection: { clientId: 'gateway', clientSecret: 'x' } };
     expect(await introspect(wrong, token)).toMatchObject({
       status: 401,
-      json: { error: 'unauthorized_client' },
+      json: { error: 'invalid_client', error_description: 'Client authentication failed.' },
     });
     expect(await post(realm, 'token', { grant_type: 'client_credentials' }, basic(realm))).toMatchObject({
       status: 400,
@@ -326,8 +356,21 @@ describe('endpoints', () => {
     const url = `${realm.url}/protocol/openid-connect/userinfo`;
     const answer = await ask(url, { headers: await bearer({ scope: 'openid' }) });
     expect(answer.json).toMatchObject({ preferred_username: 'alice', email: 'alice@demo.example' });
-    expect(await ask(url, { headers: await bearer({}) })).toMatchObject({ status: 403 });
-    expect(await ask(url, { headers: { authorization: 'Bearer x' } })).toMatchObject({ status: 401 });
+    const refused = async (headers: Record<string, string>) => {
+      const { status, headers: sent, text } = await ask(url, { headers });
+      return [status, sent.get('www-authenticate'), text];
+    };
+    expect(await refused(await bearer({}))).toEqual([
+      403,
+      'Bearer realm="demo", error="insufficient_scope", error_description="Missing openid scope"',
+      '',
+    ]);
+    expect(await refused({ authorization: 'Bearer x' })).toEqual([
+      401,
+      'Bearer realm="demo", error="invalid_token", error_description="Token verification failed"',
+      '',
+    ]);
+    expect(await refused({})).toEqual([401, 'Bearer realm="demo"', '']);
   });
 
   test('revoke a token for its own client', async () => {
