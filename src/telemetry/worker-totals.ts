@@ -13,7 +13,7 @@ export class WorkerTotals {
   readonly #recent = new Map<number, readonly MetricJson[]>();
   #older: readonly MetricJson[] = [];
 
-  /** Replaces what is known of a worker. `workerId` is never used again for another process (`cluster.Worker.id`). */
+  /** Replaces what is known of a worker. `workerId` is never used again for another process. */
   update(workerId: number, metrics: readonly MetricJson[]): void {
     if (this.#recent.has(workerId)) this.#recent.set(workerId, countersOf(metrics));
     else this.#living.set(workerId, metrics);
