@@ -13,8 +13,8 @@ export interface RealmgateOptions {
   readonly core?: number | null;
   /** Options of Node, for every process. */
   readonly nodeOptions?: readonly string[];
-  /** Takes every line of the log, parsed. */
-  readonly onLog?: (line: Readonly<Record<string, unknown>>) => void;
+  /** Takes every line of the log: as it stands, and its `event` where it has one. */
+  readonly onLog?: (line: string, event: unknown) => void;
 }
 
 export interface Realmgate {
@@ -41,13 +41,12 @@ export async function startRealmgate(
   await writeFile(configFile, JSON.stringify(withDefaults(workspace, name, config), null, 2));
   const { promise, resolve, reject } = Promise.withResolvers<{ gateway: string; admin: string }>();
   const onLine = (line: string): void => {
-    if (onLog === undefined && !line.includes('"listening"')) return;
-    const fields = parse(line);
-    if (fields === null) return;
-    if (fields['event'] === 'listening') {
+    // The many lines of the access log are not worth parsing.
+    const fields = line.includes('"event":"request"') ? null : parse(line);
+    if (fields?.['event'] === 'listening') {
       resolve({ gateway: String(fields['gateway']), admin: String(fields['admin']) });
     }
-    onLog?.(fields);
+    onLog?.(line, fields?.['event']);
   };
   const args = [...nodeOptions, LAUNCH, 'serve', '--config', configFile];
   const program = await workspace.start(process.execPath, args, { core, onLine });

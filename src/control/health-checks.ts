@@ -1,3 +1,5 @@
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import type { Route } from '../contracts/settings.ts';
 
 /** Failures in a row after which an address gets no more requests; one good answer brings it back. */
@@ -14,12 +16,13 @@ interface Target {
 
 /**
  * Asks the `health.path` of every address of the routes that have one: 200 to 399 is good. `publish` gets the origins
- * that are not, whenever they change. An address counts as good until it was asked.
+ * that are not, whenever they change. An address counts as good until it was asked, and as bad while any of its
+ * checks fails, where routes ask it for different paths.
  */
 export class HealthChecks {
   readonly #publish: (unhealthy: readonly string[]) => void;
-  readonly #running = new Map<string, { stop(): void }>();
-  readonly #failures = new Map<string, number>();
+  /** By URL and interval, so that a check which routes still want goes on with what it knows. */
+  readonly #checks = new Map<string, Check>();
   #published = '';
 
   constructor(publish: (unhealthy: readonly string[]) => void) {
@@ -35,45 +38,26 @@ export class HealthChecks {
         wanted.set(`${target.url} ${target.interval}`, target);
       }
     }
-    for (const [key, check] of this.#running) {
+    for (const [key, check] of this.#checks) {
       if (wanted.has(key)) continue;
       check.stop();
-      this.#running.delete(key);
+      this.#checks.delete(key);
     }
-    const origins = new Set([...wanted.values()].map(({ origin }) => origin));
-    for (const origin of this.#failures.keys()) if (!origins.has(origin)) this.#failures.delete(origin);
     for (const [key, target] of wanted) {
-      if (!this.#running.has(key)) this.#running.set(key, this.#watch(target));
+      if (!this.#checks.has(key)) this.#checks.set(key, new Check(target, () => this.#tell()));
     }
     this.#tell();
   }
 
+  /** Ends every check with its timer and its connection, and publishes nothing more. */
   stop(): void {
-    for (const check of this.#running.values()) check.stop();
-    this.#running.clear();
-  }
-
-  #watch(target: Target): { stop(): void } {
-    const stopping = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    const check = async (): Promise<void> => {
-      const good = await answersWell(target, stopping.signal);
-      if (stopping.signal.aborted) return;
-      this.#failures.set(target.origin, good ? 0 : (this.#failures.get(target.origin) ?? 0) + 1);
-      this.#tell();
-      timer = setTimeout(() => void check(), target.interval);
-    };
-    void check();
-    return {
-      stop: () => {
-        stopping.abort();
-        clearTimeout(timer);
-      },
-    };
+    for (const check of this.#checks.values()) check.stop();
+    this.#checks.clear();
   }
 
   #tell(): void {
-    const unhealthy = [...this.#failures].filter(([, count]) => count >= FAILURES).map(([origin]) => origin);
+    const failing = [...this.#checks.values()].filter((check) => check.failures >= FAILURES);
+    const unhealthy = [...new Set(failing.map((check) => check.origin))].sort();
     const text = unhealthy.join(' ');
     if (text === this.#published) return;
     this.#published = text;
@@ -81,13 +65,51 @@ export class HealthChecks {
   }
 }
 
-async function answersWell({ url, interval }: Target, stopping: AbortSignal): Promise<boolean> {
-  const signal = AbortSignal.any([stopping, AbortSignal.timeout(Math.min(PATIENCE, interval))]);
-  try {
-    const response = await fetch(url, { redirect: 'manual', signal });
-    await response.body?.cancel();
-    return response.status >= 200 && response.status < 400;
-  } catch {
-    return false;
+/** Asks one URL, at once and then an interval after each answer. */
+class Check {
+  readonly origin: string;
+  /** In a row. */
+  failures = 0;
+  readonly #target: Target;
+  readonly #told: () => void;
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(target: Target, told: () => void) {
+    this.origin = target.origin;
+    this.#target = target;
+    this.#told = told;
+    void this.#run();
   }
+
+  stop(): void {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+  }
+
+  async #run(): Promise<void> {
+    const good = await answersWell(this.#target, this.#stopping.signal);
+    if (this.#stopping.signal.aborted) return;
+    this.failures = good ? 0 : this.failures + 1;
+    this.#timer = setTimeout(() => void this.#run(), this.#target.interval);
+    this.#told();
+  }
+}
+
+/** Never rejects. Asks over a connection of its own, which a service that stopped accepting does not give. */
+function answersWell({ url, interval }: Target, signal: AbortSignal): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const request = (url.startsWith('https:') ? httpsRequest : httpRequest)(url, { agent: false, signal });
+  const timer = setTimeout(() => request.destroy(), Math.min(PATIENCE, interval));
+  request.once('response', ({ statusCode = 0 }) => {
+    resolve(statusCode >= 200 && statusCode < 400);
+    request.destroy();
+  });
+  request.on('error', () => undefined); // `close` follows
+  request.once('close', () => {
+    clearTimeout(timer);
+    resolve(false);
+  });
+  request.end();
+  return promise;
 }
