@@ -14,8 +14,11 @@ export interface StateFile {
   settled(): Promise<void>;
 }
 
+/** The end of the last write of each file. During a reload a realm's old keeper and its new one share their files. */
+const lastWrites = new Map<string, Promise<void>>();
+
 export function createStateFile(path: string, produce: () => unknown): StateFile {
-  let running: Promise<void> = Promise.resolve();
+  let last: Promise<void> = Promise.resolve();
   let queued: Promise<void> | null = null;
   return {
     async read() {
@@ -27,18 +30,25 @@ export function createStateFile(path: string, produce: () => unknown): StateFile
       }
     },
     write() {
-      queued ??= running
-        .catch(() => undefined)
-        .then(() => {
-          queued = null;
-          return (running = save(path, JSON.stringify(produce())));
-        });
+      queued ??= last = afterLastWrite(path, () => {
+        queued = null;
+        return save(path, JSON.stringify(produce()));
+      });
       return queued;
     },
     async settled() {
-      await (queued ?? running).catch(() => undefined);
+      await last.catch(() => undefined);
     },
   };
+}
+
+function afterLastWrite(path: string, write: () => Promise<void>): Promise<void> {
+  const written = (lastWrites.get(path) ?? Promise.resolve()).then(write);
+  lastWrites.set(
+    path,
+    written.catch(() => undefined),
+  );
+  return written;
 }
 
 async function save(path: string, text: string): Promise<void> {
