@@ -23,11 +23,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Says what it runs on, then waits for a signal when told to. */
 const MAIN = `
 const [verb]: string[] = process.argv.slice(2);
-process.stdout.write(JSON.stringify({ version: process.version, pid: process.pid, args: process.argv.slice(2) }) + '\\n');
 if (verb === 'wait') {
   process.on('SIGTERM', () => process.exit(7));
   setInterval(() => {}, 1000);
 }
+process.stdout.write(JSON.stringify({ version: process.version, pid: process.pid, args: process.argv.slice(2) }) + '\\n');
 process.exitCode = verb === 'fail' ? 64 : 0;
 `;
 

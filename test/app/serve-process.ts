@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -75,9 +83,11 @@ export class ServeProcess {
     });
   }
 
-  /** Writes the configuration file anew. */
+  /** Puts another configuration in the file's place, in one step, as an editor does. */
   configure(config: object | string): void {
-    writeFileSync(this.configFile, typeof config === 'string' ? config : complete(config, this.folder));
+    const written = `${this.configFile}.new`;
+    writeFileSync(written, typeof config === 'string' ? config : complete(config, this.folder));
+    renameSync(written, this.configFile);
   }
 
   get pid(): number {

@@ -425,7 +425,7 @@ test('a stream ends at the end of the token in a way that the client notices', a
     response.write('data: 1\n\n');
   });
   const running = await gatewayTo([upstream.origin], { route: { public: false } });
-  const exp = Math.floor(Date.now() / 1000) + 1;
+  const exp = Math.floor(Date.now() / 1000) + 2;
   const response = await responseTo(send(running.port, { headers: await bearer({ exp }) }).end());
   await expect(bodyOf(response)).rejects.toThrow('aborted');
   expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000);
@@ -436,7 +436,7 @@ test('a stream ends at the end of the token in a way that the client notices', a
 test('a request that waits for its answer when the token ends gets 401', async () => {
   const upstream = await startRawUpstream(() => undefined);
   const running = await gatewayTo([upstream.origin], { route: { public: false } });
-  const exp = Math.floor(Date.now() / 1000) + 1;
+  const exp = Math.floor(Date.now() / 1000) + 2;
   const response = await responseTo(send(running.port, { headers: await bearer({ exp }) }).end());
   expect(response.statusCode).toBe(401);
   expect(response.headers['www-authenticate']).toContain('error="invalid_token"');

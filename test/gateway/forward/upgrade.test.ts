@@ -346,7 +346,7 @@ test('bytes right behind the handshake are not lost, on either side', async () =
 test('a WebSocket is closed with 1008 at the end of the token', async () => {
   const service = await startService();
   const running = await gatewayTo([service.origin], { route: { public: false } });
-  const exp = Math.floor(Date.now() / 1000) + 1;
+  const exp = Math.floor(Date.now() / 1000) + 2;
   const socket = await opened(running.port, [], { headers: await bearer({ exp }) });
   const gone = closing(service.sockets[0]!);
   expect(await closing(socket)).toMatchObject({ code: 1008 });
@@ -360,7 +360,7 @@ test('no close frame is put inside of another frame: such a connection is just c
     onMessage(socket, '\r\n\r\n', () => socket.write(`${ACCEPTED}\x82\x7e\x10\x00part`, 'latin1')),
   );
   const running = await gatewayTo([upstream.origin], { route: { public: false } });
-  const exp = Math.floor(Date.now() / 1000) + 1;
+  const exp = Math.floor(Date.now() / 1000) + 2;
   const { text } = await rawRequest(
     running.port,
     head(`Authorization: ${(await bearer({ exp })).authorization}`),
@@ -372,7 +372,7 @@ test('no close frame is put inside of another frame: such a connection is just c
 test('a handshake that waits when its token ends gets 401', async () => {
   const upstream = await startRawUpstream(() => undefined);
   const running = await gatewayTo([upstream.origin], { route: { public: false } });
-  const exp = Math.floor(Date.now() / 1000) + 1;
+  const exp = Math.floor(Date.now() / 1000) + 2;
   const answer = await refusalOf(running.port, `Authorization: ${(await bearer({ exp })).authorization}`);
   expect(problemOf(answer)).toEqual({ status: 401, code: 'token_expired' });
   await expectAtRest(running);
