@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
@@ -67,7 +68,7 @@ async function startRealms() {
     await realms.stop();
     await rm(dataDir, { recursive: true, force: true });
   });
-  return { realms, published };
+  return { realms, published, dataDir };
 }
 
 let lastJti = 0;
@@ -148,9 +149,10 @@ const JWK_FORM = { kid: 'key-1', kty: 'RSA' };
 
 test('a realm that is changed while it is down keeps its keys', async () => {
   const keycloak = await startKeycloak();
-  const { realms } = await startRealms();
+  const { realms, dataDir } = await startRealms();
   await realms.apply([settingsOf(keycloak)], null);
   await realms.backchannelLogout('demo', await logoutToken(keycloak, 'ended'));
+  await expect.poll(() => existsSync(join(dataDir, 'realms/demo.keys.json'))).toBe(true);
   keycloak.state.up = false;
   await realms.apply([settingsOf(keycloak, { clockSkew: 1_000 })], null);
   expect(realms.snapshots()).toMatchObject([

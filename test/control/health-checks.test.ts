@@ -211,17 +211,21 @@ test('after stop nothing is asked or published, and no connection and no timer i
   const [silent, endless] = [await startService(), await startService()];
   silent.statuses['/healthz'] = null;
   endless.statuses['/healthz'] = ENDLESS;
-  // Only the timers that the checks set for themselves: none of these ever fires here.
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  onTestFinished(() => void vi.useRealTimers());
+  const set = vi.spyOn(globalThis, 'setTimeout');
+  const cleared = vi.spyOn(globalThis, 'clearTimeout');
+  onTestFinished(() => void vi.restoreAllMocks());
   const { checks, published } = startChecks();
-  checks.apply([checked('a', [silent.origin, endless.origin])]);
+  const interval = 4_321;
+  checks.apply([checked('a', [silent.origin, endless.origin], '/healthz', interval)]);
   await expect.poll(() => silent.asked.length + endless.asked.length).toBe(2);
   await expect.poll(() => endless.sockets.size).toBe(0);
-  await expect.poll(() => vi.getTimerCount()).toBe(2); // one for the late answer, one for the next question
+  const started = () => set.mock.results.filter((_, i) => set.mock.calls[i]?.[1] === interval);
+  await expect.poll(() => started().length).toBe(3); // for both answers, and until the next question
   expect(silent.sockets.size).toBe(1);
   checks.stop();
   await expect.poll(() => silent.sockets.size).toBe(0);
-  await expect.poll(() => vi.getTimerCount()).toBe(0);
+  const ended = () => new Set<unknown>(cleared.mock.calls.map(([timer]) => timer));
+  await expect.poll(() => started().filter(({ value }) => !ended().has(value))).toEqual([]);
+  expect(started()).toHaveLength(3);
   expect(published).toEqual([]);
 });
