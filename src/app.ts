@@ -112,7 +112,6 @@ async function compose(
       watch.update(changedFiles);
       await realms.apply(changed.realms, changed.gateway.publicUrl);
       pool.publish({ gateway: changed.gateway, routes: changed.routes, realms: realms.snapshots() });
-      pool.reloadCertificate();
       health.apply(changed.routes);
     },
   });

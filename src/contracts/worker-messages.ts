@@ -16,10 +16,8 @@ export type ToWorker =
     }
   /** A client's connection, which travels along as a handle. To be answered with `took` before it is read. */
   | { readonly kind: 'connection' }
-  /** Sections that replace the ones before, all of them in one go. */
+  /** Sections that replace the ones before, all of them in one go. With `gateway`, its certificate is read again. */
   | { readonly kind: 'publish'; readonly sections: Partial<Snapshot> }
-  /** The certificate's files have changed. */
-  | { readonly kind: 'certificate' }
   /** Finish what is in progress, then exit. No connection follows. */
   | { readonly kind: 'drain' }
   | { readonly kind: 'report' }

@@ -57,7 +57,8 @@ export class WorkerPool {
   #snapshot: Snapshot | null = null;
   #stopping = false;
   readonly #started = Promise.withResolvers<undefined>();
-  #reports: (() => void)[] = [];
+  /** Told of every worker that has reported, or that never will. */
+  readonly #collections = new Set<(worker: WorkerProcess) => void>();
 
   constructor(deps: WorkerPoolDependencies) {
     this.#deps = deps;
@@ -95,10 +96,6 @@ export class WorkerPool {
     for (const worker of this.#members) if (worker.loaded) worker.publish(sections);
   }
 
-  reloadCertificate(): void {
-    for (const worker of this.#members) if (worker.loaded) worker.tell({ kind: 'certificate' });
-  }
-
   /** How many of the wanted workers serve. */
   get serving(): { readonly up: number; readonly wanted: number } {
     const up = [...this.#members].filter((worker) => worker.serving).length;
@@ -107,19 +104,19 @@ export class WorkerPool {
 
   /** Asks every worker for its counters; resolves when `totals` has them, or after `patience` ms without. */
   async collect(patience: number): Promise<void> {
-    const members = [...this.#members].filter((worker) => worker.serving);
-    let missing = members.length;
-    if (missing === 0) return;
+    const missing = new Set([...this.#members].filter((worker) => worker.serving));
+    if (missing.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<undefined>();
-    const counted = (): void => {
-      if (--missing === 0) resolve(undefined);
+    const collection = (worker: WorkerProcess): void => {
+      missing.delete(worker);
+      if (missing.size === 0) resolve(undefined);
     };
-    this.#reports.push(counted);
+    this.#collections.add(collection);
     const timer = setTimeout(() => resolve(undefined), patience);
-    for (const worker of members) worker.tell({ kind: 'report' });
+    for (const worker of missing) worker.tell({ kind: 'report' });
     await promise;
     clearTimeout(timer);
-    this.#reports = this.#reports.filter((report) => report !== counted);
+    this.#collections.delete(collection);
   }
 
   /** Refuses new connections, lets requests in progress finish, then ends the processes; after `patience` ms by force. */
@@ -164,7 +161,7 @@ export class WorkerPool {
   #heard(worker: WorkerProcess, message: FromWorker): void {
     if (message.kind === 'metrics') {
       this.totals.update(worker.id, message.metrics);
-      for (const report of this.#reports) report();
+      for (const collection of this.#collections) collection(worker);
       return;
     }
     // The channel may still hold something of a worker that has ended. A place given to it would never come back.
@@ -233,6 +230,7 @@ export class WorkerPool {
     this.#dealer.remove(worker);
     this.#deps.places.leaveAll(worker.id);
     this.totals.retire(worker.id);
+    for (const collection of this.#collections) collection(worker);
     if (this.#stopping) return;
     const { slot } = worker;
     const young = performance.now() - worker.bornAt < PROVEN;

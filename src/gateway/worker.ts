@@ -52,9 +52,7 @@ process.on('message', (message: ToWorker, handle: unknown) => {
       break;
     case 'publish':
       running?.gateway.apply(message.sections);
-      break;
-    case 'certificate':
-      renewCertificate();
+      if (message.sections.gateway !== undefined) renewCertificate();
       break;
     case 'report':
       running?.report();

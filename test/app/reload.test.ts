@@ -11,8 +11,10 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { freePort } from '../support/free-port.ts';
 import { RealmServer } from './realm-server.ts';
-import { ROOT, serve, signal, type ServeProcess, temporaryFolder, until } from './serve-process.ts';
+import { ROOT, serve, ServeProcess, signal, temporaryFolder, until } from './serve-process.ts';
 import { startQuickService, startService } from './upstream.ts';
+
+const USERS = [{ username: 'alice', password: 'alice', roles: [] }];
 
 /** Changes the file and waits for the outcome. */
 async function change(process: ServeProcess, config: object, event = 'reloaded'): Promise<void> {
@@ -156,7 +158,7 @@ describe('a changed configuration', () => {
         timeouts: { header: '5s' },
       },
       admin: { listen: `127.0.0.1:${await freePort()}`, realm: 'demo' },
-      embeddedRealm: { listen: `127.0.0.1:${await freePort()}`, name: 'demo', users: [] },
+      embeddedRealm: { listen: `127.0.0.1:${await freePort()}`, name: 'demo', users: USERS },
       example: { directory: join(ROOT, 'config/examples/hello'), port: await freePort() },
       routes: [{ name: 'new', endpoint: '/new', upstream: [service] }],
     });
@@ -189,7 +191,6 @@ describe('a changed configuration', () => {
     onTestFinished(() => void slow.close());
     const { port } = slow.address() as { port: number };
     const before = { name: 'slow', url: `http://127.0.0.1:${port}/auth/realms/slow` };
-    const { ServeProcess } = await import('./serve-process.ts');
     const process = new ServeProcess({ realms: [before], admin: { realm: 'slow' } });
     const goOn = await waiting.promise;
 
