@@ -10,8 +10,12 @@ export interface ConstantLoad {
   stop(): Promise<Tally>;
 }
 
+/** Calls on their way at a time: a machine that is slower than the load must not be buried under it. */
+const MAX_IN_FLIGHT = 8;
+
 /**
- * Calls `send` every `interval` ms whether or not the calls before have come back, and counts what they resolve to.
+ * Calls `send` every `interval` ms, as long as no more than a few calls are on their way, and counts what they
+ * resolve to.
  * A call that rejects counts as `failed: MESSAGE`.
  */
 export function constantLoad(interval: number, send: (n: number) => Promise<string>): ConstantLoad {
@@ -19,6 +23,7 @@ export function constantLoad(interval: number, send: (n: number) => Promise<stri
   let sent = 0;
   const inFlight = new Set<Promise<void>>();
   const timer = setInterval(() => {
+    if (inFlight.size >= MAX_IN_FLIGHT) return;
     const counts = tally;
     const done = send(sent++)
       .catch((error: unknown) => `failed: ${error instanceof Error ? error.message : 'unknown'}`)

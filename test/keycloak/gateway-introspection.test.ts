@@ -110,7 +110,7 @@ describe.skipIf(!requireParts('keycloak', 'java'))('introspection', () => {
     await realm.logoutUser('bob');
 
     await expect
-      .poll(async () => outcomeOf(await get('/any', token)), { timeout: 10_000 })
+      .poll(async () => outcomeOf(await get('/any', token)), { timeout: 20_000 })
       .toBe('401 token_invalid');
   });
 });

@@ -61,7 +61,7 @@ describe.skipIf(!requireParts('keycloak', 'java'))('an outage of Keycloak', () =
 
   test(
     'refuses no known token, and everything works again by itself afterwards',
-    { timeout: 150_000 },
+    { timeout: 400_000 },
     async () => {
       const steady = await start();
       const restarted = await start({ folder });
@@ -88,13 +88,13 @@ describe.skipIf(!requireParts('keycloak', 'java'))('an outage of Keycloak', () =
           () => newTokens.stop(),
           () => signIns.stop(),
         );
-        await expect.poll(() => signIns.tally['200'] ?? 0, { timeout: 10_000 }).toBeGreaterThan(3);
+        await expect.poll(() => signIns.tally['200'] ?? 0, { timeout: 30_000 }).toBeGreaterThan(3);
 
         await keycloak.kill();
         await signIns.lap();
         await expect
           .poll(() => signIns.tally['502 upstream_unreachable application/problem+json'] ?? 0, {
-            timeout: 10_000,
+            timeout: 30_000,
           })
           .toBeGreaterThan(10);
         expect(Object.keys(await signIns.lap())).toEqual([
@@ -113,10 +113,10 @@ describe.skipIf(!requireParts('keycloak', 'java'))('an outage of Keycloak', () =
         expect(await hello(again, fresh[0]!)).toBe('200');
 
         await keycloak.start();
-        await expect.poll(() => ready(born), { timeout: 20_000, interval: 100 }).toBe(200);
+        await expect.poll(() => ready(born), { timeout: 60_000, interval: 100 }).toBe(200);
         expect(await hello(born, known)).toBe('200');
         await signIns.lap();
-        await expect.poll(() => signIns.tally['200'] ?? 0, { timeout: 10_000 }).toBeGreaterThan(3);
+        await expect.poll(() => signIns.tally['200'] ?? 0, { timeout: 30_000 }).toBeGreaterThan(3);
         expect(Object.keys(await signIns.stop())).toEqual(['200']);
         const after: TokenAnswer = await realm.passwordGrant('alice', 'wonderland');
         for (const gateway of [steady, born, again]) {

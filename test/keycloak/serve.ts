@@ -64,6 +64,14 @@ export async function serve(config: object, options: ServeOptions = {}): Promise
     if (line['event'] === 'listening') listening.resolve(line);
   });
 
+  // Where a test run breaks off, nobody calls `stop`. The workers end with their primary.
+  const endWithTests = (): unknown => child.kill('SIGKILL');
+  process.once('exit', endWithTests);
+  const clean = (): void => {
+    process.off('exit', endWithTests);
+    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+  };
+
   let stopped: Promise<void> | null = null;
   const end = async (): Promise<void> => {
     child.kill('SIGTERM');
@@ -71,7 +79,7 @@ export async function serve(config: object, options: ServeOptions = {}): Promise
     const [code, signal] = await exited;
     clearTimeout(late);
     await endGroup(child.pid!, 'SIGKILL', 0);
-    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    clean();
     if (code !== 0) throw new Error(`serve ended with ${code ?? signal}:\n${other}`);
   };
   const stop = (): Promise<void> => (stopped ??= end());
@@ -82,7 +90,10 @@ export async function serve(config: object, options: ServeOptions = {}): Promise
     );
   });
   failed.catch(() => undefined);
-  const line = await Promise.race([listening.promise, failed]);
+  const line = await Promise.race([listening.promise, failed]).catch((error: unknown) => {
+    clean();
+    throw error;
+  });
   return { gatewayUrl: String(line['gateway']), adminUrl: String(line['admin']), log, stop };
 }
 
