@@ -24,9 +24,11 @@ export class ConnectionDealer {
   readonly #offered = new Map<Taker, Socket>();
   #waiting: Socket[] = [];
 
+  readonly #failed: (error: Error) => void;
+
   /** `failed` is told when the system refuses a connection, for want of file descriptors for instance. */
   constructor(failed: (error: Error) => void) {
-    this.#server.on('error', failed);
+    this.#failed = failed;
   }
 
   /** Resolves to the bound port; rejects with the system's error. */
@@ -34,7 +36,7 @@ export class ConnectionDealer {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     this.#server.once('error', reject);
     this.#server.listen({ host, port, backlog: BACKLOG }, () => {
-      this.#server.removeListener('error', reject);
+      this.#server.removeListener('error', reject).on('error', this.#failed);
       const address = this.#server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);
     });

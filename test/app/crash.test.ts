@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { freePort } from '../support/free-port.ts';
 import { groupMembers } from '../support/process-group.ts';
+import { findPart, requireParts } from '../support/require.ts';
 import { RealmServer } from './realm-server.ts';
 import {
   childrenOf,
@@ -223,6 +224,22 @@ describe('kill -9 of the primary', () => {
     const headers = { authorization: `Bearer ${await realm.token()}` };
     expect((await fetch(next.gateway, { headers })).status).toBe(200);
     await until(() => groupMembers(group).length === 0);
+  });
+});
+
+describe.skipIf(!requireParts('old-node'))('kill -9 of the older Node that started the primary', () => {
+  test('ends the primary, its workers and the listeners', async () => {
+    const realm = await RealmServer.start();
+    const { process, gateway } = await serve({ realms: [realm.settings] }, { node: findPart('old-node')! });
+    const [primary] = childrenOf(process.pid);
+    const workers = childrenOf(primary!);
+    expect(workers).toHaveLength(1);
+
+    process.kill('SIGKILL');
+
+    await process.exited;
+    await until(() => ![primary!, ...workers].some(runs));
+    expect(await canListen(Number(new URL(gateway).port))).toBe(true);
   });
 });
 

@@ -38,6 +38,8 @@ export interface ServeOptions {
   /** What survives the process lies here; by default in a folder of its own. */
   readonly folder?: string;
   readonly env?: Record<string, string>;
+  /** The program that runs it; by default this Node. */
+  readonly node?: string;
 }
 
 /** `realmgate serve`, started as users start it. What it leaves behind is ended with the test. */
@@ -52,11 +54,11 @@ export class ServeProcess {
   readonly #watchers = new Set<() => void>();
 
   /** `config` without listeners gets free ports, and the data folder is the test's. */
-  constructor(config: object | string, { folder = temporaryFolder(), env = {} }: ServeOptions = {}) {
+  constructor(config: object | string, { folder = temporaryFolder(), env = {}, node }: ServeOptions = {}) {
     this.folder = folder;
     this.configFile = join(folder, 'realmgate.json');
     this.configure(config);
-    this.child = spawn(process.execPath, [LAUNCHER, 'serve', '--config', this.configFile], {
+    this.child = spawn(node ?? process.execPath, [LAUNCHER, 'serve', '--config', this.configFile], {
       cwd: folder,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

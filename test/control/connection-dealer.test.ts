@@ -138,7 +138,9 @@ test('a closed one refuses connections and closes those that wait', async () => 
 
 test('binding fails with the error of the system', async () => {
   const { port } = await start();
-  const second = new ConnectionDealer(() => undefined);
+  const told: Error[] = [];
+  const second = new ConnectionDealer((error) => told.push(error));
 
   await expect(second.listen({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  expect(told).toEqual([]);
 });
