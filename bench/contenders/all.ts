@@ -1,6 +1,7 @@
 import type { Contender } from './contender.ts';
 import { envoy } from './envoy.ts';
 import { haproxy } from './haproxy.ts';
+import { httpProxy } from './http-proxy.ts';
 import { nginx } from './nginx.ts';
 import { realmgate } from './realmgate.ts';
 
@@ -11,6 +12,8 @@ export const CONTENDERS: readonly Contender[] = [
   envoy(true),
   envoy(false),
   haproxy,
+  httpProxy('http-proxy-3'),
+  httpProxy('http-proxy'),
   nginx,
 ];
 

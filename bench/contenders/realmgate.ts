@@ -24,11 +24,10 @@ function version(): string {
 
 async function start(name: string, accessLog: boolean, work: Work): Promise<Running> {
   const { workspace, core, upstream, issuer, realmUrl, inspect } = work;
-  // Of the worker; cluster gives it the primary's port plus one.
   const inspectorPort = inspect ? await freePort() : null;
   const running = await startRealmgate(workspace, name, {
     core,
-    nodeOptions: inspectorPort === null ? [] : [`--inspect-port=${inspectorPort - 1}`],
+    nodeOptions: inspectorPort === null ? [] : [`--inspect-port=${inspectorPort}`],
     config: {
       gateway: { workers: 1, accessLog, timeouts: { drain: '0s' } },
       realms: [{ name: 'bench', url: realmUrl, issuers: [issuer], clients: ['istio'] }],

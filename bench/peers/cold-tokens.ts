@@ -11,7 +11,7 @@ export interface ColdTokens {
 }
 
 /** How many tokens a round of the case `cold` sends, each once. */
-export const COLD = 20_000;
+const COLD = 20_000;
 
 /** Tokens live for a day; those of a file that is older than this, in ms, might end during a run. */
 const FRESH = 12 * 3_600_000;

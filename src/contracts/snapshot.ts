@@ -13,8 +13,6 @@ export interface Snapshot {
   readonly unhealthy: readonly string[];
 }
 
-export type SnapshotSection = keyof Snapshot;
-
 /** A realm as its keepers in the primary know it at one moment. */
 export interface RealmSnapshot {
   readonly settings: Omit<RealmSettings, 'introspection'>;

@@ -2,7 +2,7 @@
  * What keeps secrets out of the log. Two independent nets: `redactValue` looks at the names of fields in what is
  * about to be logged, `maskText` looks at the text itself, wherever a secret may have been pasted into it.
  */
-export const REDACTED = '[Redacted]';
+const REDACTED = '[Redacted]';
 
 /** Names of fields, lower-case without `-` and `_`, whose value is a secret whatever stands before the name. */
 const SECRET_FIELD =
