@@ -162,7 +162,6 @@ async function compose(
     await realms.apply(settings.realms, gateway.publicUrl);
   };
   const [{ url: adminUrl }] = await Promise.all([admin, startRealms(), service?.start()]);
-  health.apply(settings.routes);
   await pool
     .start({ gateway, routes: settings.routes, realms: realms.snapshots(), unhealthy: [] })
     .catch((error: unknown) => {
@@ -170,6 +169,7 @@ async function compose(
       throw new StartUpError(`The workers cannot start: ${error.message}`);
     });
 
+  health.apply(settings.routes); // what it finds goes to workers that are there
   reloads.begin();
   const scheme = gateway.tls === null ? 'http' : 'https';
   const gatewayUrl = `${scheme}://${authorityOf({ ...gateway.listen, port })}`;

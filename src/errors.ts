@@ -39,13 +39,20 @@ export class Refusal extends Error {
   readonly retryAfter: number | undefined;
   /** Scopes that would have been needed (RFC 6750 section 3), for `access_denied` only. */
   readonly scope: string | undefined;
+  /** Methods for `Allow` (RFC 9110 section 10.2.1), for `method_not_allowed` only. */
+  readonly allow: string | undefined;
 
-  constructor(code: ErrorCode, detail: string, extra: { retryAfter?: number; scope?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    extra: { retryAfter?: number; scope?: string; allow?: string } = {},
+  ) {
     super(detail);
     this.name = 'Refusal';
     this.code = code;
     this.retryAfter = extra.retryAfter;
     this.scope = extra.scope;
+    this.allow = extra.allow;
   }
 
   get status(): number {

@@ -27,7 +27,8 @@ export async function receiveLogout(
   realm: PassthroughRealm,
 ): Promise<void> {
   const { exchange } = incoming;
-  if (exchange.method !== 'POST') throw new Refusal('method_not_allowed', 'Logout tokens are sent with POST');
+  if (exchange.method !== 'POST')
+    throw new Refusal('method_not_allowed', 'Logout tokens are sent with POST', { allow: 'POST' });
   const { parameters } = await readForm(gateway, incoming, LOGOUT_BYTES);
   const tokens = parameters?.getAll('logout_token') ?? [];
   const accepted =

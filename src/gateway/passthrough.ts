@@ -86,7 +86,9 @@ async function admitOther(
 ): Promise<void> {
   const { method } = exchange;
   if (READ_ONLY.has(endpoint) && method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') {
-    throw new Refusal('method_not_allowed', 'This document can only be read');
+    throw new Refusal('method_not_allowed', 'This document can only be read', {
+      allow: 'GET, HEAD, OPTIONS',
+    });
   }
   if (method !== 'POST' || (endpoint !== 'auth' && endpoint !== 'device')) return;
   await limitByAddress(gateway, realm, view.address);

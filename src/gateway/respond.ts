@@ -53,6 +53,7 @@ function problemHeaders(refusal: Refusal, realm: string): string[] {
   const headers = ['Content-Type', 'application/problem+json', 'Cache-Control', 'no-store'];
   const challenge = challengeOf(refusal, realm);
   if (challenge !== null) headers.push('WWW-Authenticate', challenge);
+  if (refusal.allow !== undefined) headers.push('Allow', refusal.allow);
   if (refusal.retryAfter !== undefined)
     headers.push('Retry-After', String(Math.max(1, Math.ceil(refusal.retryAfter))));
   return headers;

@@ -45,7 +45,8 @@ async function check(gateway: Gateway, incoming: Incoming, realm: PassthroughRea
     if (incoming.body !== 'none') throw new Refusal('malformed_request', 'A preflight has no body');
     return null;
   }
-  if (exchange.method !== 'POST') throw new Refusal('method_not_allowed', 'Tokens are asked for with POST');
+  if (exchange.method !== 'POST')
+    throw new Refusal('method_not_allowed', 'Tokens are asked for with POST', { allow: 'POST, OPTIONS' });
   if (target.query !== '') throw invalid('Parameters belong into the body');
   const { body, parameters } = await readForm(gateway, incoming, FORM_BYTES);
   if (parameters === null) throw invalid('The form is not well-formed UTF-8 in URL encoding');

@@ -270,6 +270,7 @@ test('the token endpoint takes POST, and preflights without a body go to the rea
   for (const method of ['GET', 'PUT', 'DELETE']) {
     const answer = await ask(port, method, TOKEN_PATH);
     expect(answer.status).toBe(405);
+    expect(headerValues(answer, 'allow')).toEqual(['POST, OPTIONS']);
     expect(json(answer)).toMatchObject({ code: 'method_not_allowed' });
   }
   const preflight = ['Origin: https://app.example.com', 'Access-Control-Request-Method: POST'];

@@ -294,8 +294,6 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
     this.#exchange.onGone = null;
     this.#context.deadlines.forget(this);
     if (this.#member !== null) this.#member.outstanding--;
-    // The client may send on without reading: what still comes is read and dropped, so that it sees the answer.
-    if (this.#upstreamFull) this.#exchange.resumeBody();
   }
 }
 
