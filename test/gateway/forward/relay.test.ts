@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { gatewaySettings, startRawUpstream, startUpstream } from '../../support/gateway.ts';
-import { headerValues, parseResponses } from '../../support/parse-responses.ts';
+import { headerValues } from '../../support/parse-responses.ts';
 import { rawRequest } from '../../support/raw-request.ts';
 import {
   bearer,
@@ -139,7 +139,7 @@ test('a service that does not read stops the upload', async () => {
   expect(running.accessLog().at(-1)).toMatchObject({ status: 504, code: 'upstream_timeout' });
 });
 
-test('a slow reader gets every byte of an answer in many small chunks, and no listener is added for each', async () => {
+test('a reader that comes late gets every byte of an answer in many small chunks', async () => {
   const chunks = Array.from({ length: 60_000 }, (_, i) => `${i},`.padEnd(500, '.'));
   const wire = chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
   const upstream = await answering(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${wire}0\r\n\r\n`);
@@ -148,17 +148,9 @@ test('a slow reader gets every byte of an answer in many small chunks, and no li
   process.on('warning', warned);
   onTestFinished(() => void process.off('warning', warned));
   const running = await gatewayTo([upstream.origin]);
-  const client = connect(running.port, '127.0.0.1').pause();
-  onTestFinished(() => void client.destroy());
-  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const response = await responseTo(send(running.port).end());
   await standstill(() => undefined);
-  const whole = rawRequest(running.port, '', {
-    socket: client,
-    until: (sofar) => sofar.endsWith('\r\n0\r\n\r\n'),
-  });
-  client.resume();
-  const { text } = await whole;
-  expect(parseResponses(text)[0]!.body).toBe(chunks.join(''));
+  expect((await bodyOf(response)) === chunks.join('')).toBe(true);
   expect(warnings).toEqual([]);
 });
 
@@ -333,17 +325,20 @@ test('a client without a token gets 401 and no 100, and the service hears nothin
   await expectAtRest(running);
 });
 
-test('an answer while a large upload stands still reaches the client, and ends the connection', async () => {
+test('an answer while a large upload stands still lets the client send on, so that it comes to read the answer', async () => {
   const services: Socket[] = [];
   const upstream = await startRawUpstream((socket) => void services.push(socket.pause()));
   const running = await gatewayTo([upstream.origin]);
-  const request = send(running.port, { method: 'PUT', headers: { 'content-length': 400 * MIB } });
-  const answer = responseTo(request);
-  await standstill((moved) => pour(request, 400 * MIB, moved));
+  const client = connect(running.port, '127.0.0.1').pause();
+  client.on('error', () => undefined);
+  client.write(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${400 * MIB}\r\n\r\n`);
+  await standstill((moved) => pour(client, 400 * MIB, moved));
+  const moving = once(client, 'drain');
   services[0]!.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
-  const response = await answer;
-  expect([response.statusCode, await bodyOf(response)]).toEqual([403, 'no']);
-  await vi.waitFor(() => expect(running.server.connections).toBe(0), { timeout: 10_000 });
+  await moving;
+  const [answer] = (await once(client.resume(), 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 403 Forbidden\r\n[^]*no$/);
+  client.destroy();
   await expectAtRest(running);
 });
 
