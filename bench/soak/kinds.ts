@@ -160,7 +160,8 @@ async function changingRoute({ client, identities, changing }: KindContext): Pro
   const answer = await client.call({ path: `/changing${target}`, headers: bearer(identity.token) });
   const right = watched();
   const is = stateOf(answer, identity, target);
-  if (!right.includes(is)) throw new Wrong(`the changing route is ${is} instead of ${right.join(' or ')}`);
+  if (!right.includes(is))
+    throw new Wrong(`the changing route is ${is} instead of ${[...new Set(right)].join(' or ')}`);
 }
 
 function stateOf(answer: Answer, identity: Identity, target: string): Changing {
