@@ -15,7 +15,9 @@ export type ToWorker =
       readonly ticketKeys: string;
     }
   /** A client's connection, which travels along as a handle. To be answered with `took` before it is read. */
-  | { readonly kind: 'connection' }
+  | { readonly kind: 'connection'; readonly id: number }
+  /** The connection of this id was sent before. To be answered with `missed` if it did not come. */
+  | { readonly kind: 'offered'; readonly id: number }
   /** Sections that replace the ones before, all of them in one go. With `gateway`, its certificate is read again. */
   | { readonly kind: 'publish'; readonly sections: Partial<Snapshot> }
   /** Finish what is in progress, then exit. No connection follows. */
@@ -37,6 +39,8 @@ export type FromWorker =
   | { readonly kind: 'serving' }
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'took' }
+  /** The system could not hand the connection over: this process has too many files open. */
+  | { readonly kind: 'missed' }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   | { readonly kind: 'leave'; readonly key: string }
   | { readonly kind: 'metrics'; readonly metrics: readonly MetricJson[] };

@@ -54,6 +54,7 @@ export class WorkerPool {
   readonly #youngDeaths = new Map<number, number>();
   readonly #ticketKeys = randomBytes(48).toString('base64');
   #size = 0;
+  #refusalToldAt = -Infinity;
   #snapshot: Snapshot | null = null;
   #stopping = false;
   readonly #started = Promise.withResolvers<undefined>();
@@ -63,12 +64,7 @@ export class WorkerPool {
   constructor(deps: WorkerPoolDependencies) {
     this.#deps = deps;
     this.#started.promise.catch(() => undefined);
-    let toldAt = -Infinity;
-    this.#dealer = new ConnectionDealer((err) => {
-      if (performance.now() - toldAt < TELL_EVERY) return;
-      toldAt = performance.now();
-      deps.log.error({ err }, 'The system refuses connections');
-    });
+    this.#dealer = new ConnectionDealer((error) => this.#refused(error));
   }
 
   /** Binds; connections wait until there are workers. Resolves to the bound port; rejects with the system's error. */
@@ -185,7 +181,14 @@ export class WorkerPool {
         worker.kill();
         break;
       case 'took':
+        worker.settleOffer();
         this.#dealer.took(worker);
+        break;
+      case 'missed':
+        this.#refused(new Error(`worker ${worker.slot} has too many files open`));
+        worker.settleOffer();
+        this.#dealer.remove(worker);
+        if (!this.#stopping) this.#dealer.add(worker);
         break;
       case 'leave':
         this.#deps.places.leave(worker.id, message.key);
@@ -225,8 +228,15 @@ export class WorkerPool {
     }
   }
 
+  #refused(err: Error): void {
+    if (performance.now() - this.#refusalToldAt < TELL_EVERY) return;
+    this.#refusalToldAt = performance.now();
+    this.#deps.log.error({ err }, 'The system refuses connections');
+  }
+
   #died(worker: WorkerProcess, end: WorkerEnd): void {
     this.#members.delete(worker);
+    worker.settleOffer();
     this.#dealer.remove(worker);
     this.#deps.places.leaveAll(worker.id);
     this.totals.retire(worker.id);

@@ -17,6 +17,9 @@ const LAST_BREATH = 1_000;
  */
 const NO_PRETENURING = '--no-allocation-site-pretenuring';
 
+/** After so many ms a worker is asked whether a connection came: one without free descriptors is not even told. */
+const DOUBT = 1_000;
+
 let lastId = 0;
 
 /** How a worker ended: its exit code or signal, or why it could not be started. */
@@ -41,6 +44,8 @@ export class WorkerProcess implements Taker {
   /** What was published while the channel was still busy with what was published before. */
   #unsent: Partial<Snapshot> | null = null;
   #publishing = false;
+  #lastOffer = 0;
+  #doubt: NodeJS.Timeout | undefined;
 
   constructor(slot: number, heard: (worker: WorkerProcess, message: FromWorker) => void) {
     this.slot = slot;
@@ -88,7 +93,15 @@ export class WorkerProcess implements Taker {
 
   offer(socket: Socket): void {
     if (!this.#child.connected) return; // its end is on its way, and gives the connection to another
-    this.#child.send({ kind: 'connection' } satisfies ToWorker, socket, { keepOpen: true }, () => undefined);
+    const id = ++this.#lastOffer;
+    const message: ToWorker = { kind: 'connection', id };
+    this.#child.send(message, socket, { keepOpen: true }, () => undefined);
+    this.#doubt = setTimeout(() => this.tell({ kind: 'offered', id }), DOUBT);
+  }
+
+  /** The offer was answered, or will never be. */
+  settleOffer(): void {
+    clearTimeout(this.#doubt);
   }
 
   kill(): void {

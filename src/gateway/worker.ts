@@ -35,6 +35,8 @@ const sent = (): void => {
 const control = new ControlClient(send);
 let running: Running | null = null;
 let draining = false;
+/** Id of the newest connection that came. */
+let lastConnection = 0;
 
 process.on('message', (message: ToWorker, handle: unknown) => {
   switch (message.kind) {
@@ -48,7 +50,11 @@ process.on('message', (message: ToWorker, handle: unknown) => {
       break;
     case 'connection':
       send({ kind: 'took' }); // before a byte is read: from here on nobody else can serve it
+      lastConnection = message.id;
       if (handle instanceof Socket) take(handle);
+      break;
+    case 'offered':
+      if (lastConnection < message.id) send({ kind: 'missed' });
       break;
     case 'publish':
       running?.gateway.apply(message.sections);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
@@ -157,6 +157,35 @@ describe('kill -9 of a worker', () => {
     expect(pauses).toEqual([expect.any(Number), 1000, 2000]);
   });
 });
+
+describe('a worker without free file descriptors', () => {
+  test('is told of, and serves again once it has some', async () => {
+    const realm = await RealmServer.start();
+    const { process, gateway } = await serve({ realms: [realm.settings] }, { openFiles: 60 });
+    const port = Number(new URL(gateway).port);
+    const sockets = Array.from({ length: 200 }, () =>
+      connect(port, '127.0.0.1').on('error', () => undefined),
+    );
+
+    await process.logged((line) => line['msg'] === 'The system refuses connections');
+    for (const socket of sockets) socket.destroy();
+
+    await until(() => answers(gateway));
+    expect(await process.stop()).toEqual({ code: 0, signal: null });
+  });
+});
+
+/** Whether a request is answered on a connection of its own. */
+async function answers(url: string): Promise<boolean> {
+  const request = httpRequest(url, { agent: false, timeout: 5_000 });
+  request.on('timeout', () => request.destroy()).end();
+  const answered = await once(request, 'response').then(
+    () => true,
+    () => false,
+  );
+  request.destroy();
+  return answered;
+}
 
 describe('a worker that ends before it serves', () => {
   test('ends the start with one line and exit 1', async () => {

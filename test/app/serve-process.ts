@@ -40,6 +40,8 @@ export interface ServeOptions {
   readonly env?: Record<string, string>;
   /** The program that runs it; by default this Node. */
   readonly node?: string;
+  /** How many files each of its processes may have open. */
+  readonly openFiles?: number;
 }
 
 /** `realmgate serve`, started as users start it. What it leaves behind is ended with the test. */
@@ -54,11 +56,17 @@ export class ServeProcess {
   readonly #watchers = new Set<() => void>();
 
   /** `config` without listeners gets free ports, and the data folder is the test's. */
-  constructor(config: object | string, { folder = temporaryFolder(), env = {}, node }: ServeOptions = {}) {
+  constructor(
+    config: object | string,
+    { folder = temporaryFolder(), env = {}, node = process.execPath, openFiles }: ServeOptions = {},
+  ) {
     this.folder = folder;
     this.configFile = join(folder, 'realmgate.json');
     this.configure(config);
-    this.child = spawn(node ?? process.execPath, [LAUNCHER, 'serve', '--config', this.configFile], {
+    const command = [node, LAUNCHER, 'serve', '--config', this.configFile];
+    const limited = ['bash', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'bash', ...command];
+    const [program, ...args] = openFiles === undefined ? command : limited;
+    this.child = spawn(program!, args, {
       cwd: folder,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
