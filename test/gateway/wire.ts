@@ -56,7 +56,7 @@ export async function exchange(wire: Wire, bytes: string | Buffer, methods: read
 }
 
 /** One GET with a token on a connection of its own; `headers` are lines with their line ends. */
-export async function get(wire: Wire, target: string, headers = ''): Promise<RawResponse> {
+async function get(wire: Wire, target: string, headers = ''): Promise<RawResponse> {
   const bytes = `GET ${target} HTTP/1.1\r\n${HOST}${wire.bearer}Connection: close\r\n${headers}\r\n`;
   const [answer] = await exchange(wire, bytes);
   return answer!;
