@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
@@ -147,14 +148,15 @@ describe('kill -9 of a worker', () => {
     const { process } = await start(1, await startQuickService());
     const deaths = () => process.log().filter((line) => line['event'] === 'worker-died');
 
-    for (let i = 1; i <= 3; i++) {
+    for (let i = 1; i <= 4; i++) {
       await until(() => process.workers().length === 1);
       signal(process.workers()[0]!, 'SIGKILL');
       await until(() => deaths().length === i);
     }
 
     const pauses = deaths().map((line) => line['replacedInMs'] as number);
-    expect(pauses).toEqual([expect.any(Number), 1000, 2000]);
+    // How long the first one lived depends on the machine: long enough to be no young death, or not.
+    expect(pauses.filter((pause) => pause > 0).slice(0, 2)).toEqual([1000, 2000]);
   });
 });
 
@@ -163,11 +165,13 @@ describe('a worker without free file descriptors', () => {
     const realm = await RealmServer.start();
     const { process, gateway } = await serve({ realms: [realm.settings] }, { openFiles: 60 });
     const port = Number(new URL(gateway).port);
-    const sockets = Array.from({ length: 200 }, () =>
-      connect(port, '127.0.0.1').on('error', () => undefined),
-    );
-
-    await process.logged((line) => line['msg'] === 'The system refuses connections');
+    const sockets: Socket[] = [];
+    const told = process.logged((line) => line['msg'] === 'The system refuses connections').then(() => true);
+    // One by one, so that they fill the worker and not the queue of the primary, which is as short of descriptors.
+    do {
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+      sockets.push(socket);
+    } while (!(await Promise.race([told, delay(10, false)])));
     for (const socket of sockets) socket.destroy();
 
     await until(() => answers(gateway));
