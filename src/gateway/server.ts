@@ -68,8 +68,8 @@ export class GatewayServer {
     server.maxHeadersCount = 0; // beyond it node drops fields silently; their bytes are limited instead
     server.headersTimeout = gateway.settings.timeouts.header;
     server.requestTimeout = 0;
-    server.keepAliveTimeout = gateway.settings.timeouts.idle;
     server.timeout = 0;
+    this.applyTimeouts();
     server.on(tls === null ? 'connection' : 'secureConnection', (socket: Socket) => this.#connected(socket));
     server.on('request', (request, response) => this.#request(request, response));
     server.on('checkContinue', (request, response) => this.#request(request, response));
@@ -107,6 +107,11 @@ export class GatewayServer {
 
   get connections(): number {
     return this.#sockets.size;
+  }
+
+  /** Takes the changed time that a connection may be idle between two requests, from its next answer on. */
+  applyTimeouts(): void {
+    (this.#server as HttpServer).keepAliveTimeout = this.#gateway.settings.timeouts.idle;
   }
 
   /** Takes a renewed certificate for new connections. */

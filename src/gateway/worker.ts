@@ -58,7 +58,10 @@ process.on('message', (message: ToWorker, handle: unknown) => {
       break;
     case 'publish':
       running?.gateway.apply(message.sections);
-      if (message.sections.gateway !== undefined) renewCertificate();
+      if (message.sections.gateway !== undefined) {
+        running?.server.applyTimeouts();
+        renewCertificate();
+      }
       break;
     case 'report':
       running?.report();
