@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { issueToken, route, startGateway, startUpstream } from '../support/gateway.ts';
-import { parseResponses } from '../support/parse-responses.ts';
+import { headerValues, parseResponses, untilResponses } from '../support/parse-responses.ts';
 import { rawRequest } from '../support/raw-request.ts';
 
 async function get(port: number, target: string, headers: string[] = []) {
@@ -52,4 +52,20 @@ test('with a good token an unknown path is 404', async () => {
   const { port } = await startGateway();
   const answer = await get(port, '/nothing', [`Authorization: Bearer ${await issueToken()}`]);
   expect(JSON.parse(answer.body)).toMatchObject({ code: 'no_such_service', status: 404 });
+});
+
+test('a reload changes how long a connection may be idle between requests', async () => {
+  const { port, gateway, server } = await startGateway();
+  const announced = async (): Promise<readonly string[]> => {
+    const { text } = await rawRequest(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', {
+      until: untilResponses(1),
+    });
+    return headerValues(parseResponses(text)[0]!, 'keep-alive');
+  };
+  expect(await announced()).toEqual(['timeout=300']);
+  gateway.apply({
+    gateway: { ...gateway.settings, timeouts: { ...gateway.settings.timeouts, idle: 7_000 } },
+  });
+  server.applyTimeouts();
+  expect(await announced()).toEqual(['timeout=7']);
 });
