@@ -163,7 +163,7 @@ async function compose(
   };
   const [{ url: adminUrl }] = await Promise.all([admin, startRealms(), service?.start()]);
   await pool
-    .start({ gateway, routes: settings.routes, realms: realms.snapshots(), unhealthy: [] })
+    .start({ gateway, routes: settings.routes, services: [], realms: realms.snapshots(), unhealthy: [] })
     .catch((error: unknown) => {
       if (!(error instanceof WorkerStartError)) throw error;
       throw new StartUpError(`The workers cannot start: ${error.message}`);

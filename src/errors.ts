@@ -19,6 +19,7 @@ export const ERRORS = {
   body_too_large: { status: 413, title: 'The request body is too large' },
   unsupported_media_type: { status: 415, title: 'The content type is not supported' },
   expectation_failed: { status: 417, title: 'The expectation cannot be met' },
+  rollout_failed: { status: 422, title: 'The new revision did not become ready' },
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The request header is too large' },
   internal_error: { status: 500, title: 'The gateway failed' },
@@ -57,5 +58,16 @@ export class Refusal extends Error {
 
   get status(): number {
     return ERRORS[this.code].status;
+  }
+}
+
+/** A request with wrong fields: all of them at once, each a path such as `git.branch` with what would be right. */
+export class InvalidRequest extends Refusal {
+  readonly errors: readonly { readonly field: string; readonly message: string }[];
+
+  constructor(errors: InvalidRequest['errors']) {
+    super('invalid_request', errors.map(({ field, message }) => `${field}: ${message}`).join('; '));
+    this.name = 'InvalidRequest';
+    this.errors = errors;
   }
 }

@@ -446,6 +446,12 @@ const services = section(
         description: 'Where services run: here, in a cluster, or not at all.',
       }),
     ),
+    secretsKey: Type.Optional(
+      text(FORMATS.path, {
+        description:
+          'File with the key that secrets are encrypted with: 32 bytes as base64. Default: one made in `dataDir`.',
+      }),
+    ),
     readyTimeout: withDefault(
       '2m',
       text(FORMATS.duration, { description: 'A new revision that is not ready by then has failed.' }),

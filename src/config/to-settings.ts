@@ -18,6 +18,7 @@ export function toSettings(file: ConfigFile, realms: readonly RealmEntry[]): Set
     realms: realms.map(toRealm),
     routes: file.routes.map((route) => toRoute(route, only)),
     embeddedRealm: file.embeddedRealm ?? null,
+    services: { ...file.services, secretsKey: file.services.secretsKey ?? null },
     example: file.example ?? null,
   };
 }
@@ -44,5 +45,6 @@ function toRoute(route: RouteEntry, only: string): Route {
         ? null
         : { ...limit, rate: limit.rate ?? null, concurrency: limit.concurrency ?? null },
     health: route.health ?? null,
+    holdFor: 0,
   };
 }

@@ -13,6 +13,12 @@ export interface ControlChannel {
   enter(key: string, limit: number): Promise<boolean>;
   /** Gives the place back. */
   leave(key: string): void;
+  /**
+   * Resolves to true once the service route of this name has a ready upstream, which is published first; to false
+   * when there is none after the route's `holdFor`, or no such route. `refused`: an origin that just took no
+   * connection, which the primary then looks at before it believes in it again; null = the route has no upstream.
+   */
+  awaitUpstream(route: string, refused: string | null): Promise<boolean>;
   /** Hands a logout token (OpenID Connect Back-Channel Logout 1.0) to the realm's keeper; false = not valid. */
   backchannelLogout(realm: string, logoutToken: string): Promise<boolean>;
 }

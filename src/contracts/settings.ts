@@ -9,6 +9,7 @@ export interface Settings {
   readonly realms: readonly RealmSettings[];
   readonly routes: readonly Route[];
   readonly embeddedRealm: EmbeddedRealmSettings | null;
+  readonly services: ServicesSettings;
   /** A program that `serve` starts beside itself for a first try: `bash run.sh` in `directory`, with `PORT`. */
   readonly example: { readonly directory: string; readonly port: number } | null;
 }
@@ -129,6 +130,8 @@ export interface Route {
     readonly concurrency: number | null;
   } | null;
   readonly health: { readonly path: string; /** Milliseconds. */ readonly interval: number } | null;
+  /** Milliseconds that a request may wait for an upstream to become ready; 0 = not at all, as for static routes. */
+  readonly holdFor: number;
 }
 
 export interface EmbeddedRealmSettings {
@@ -140,4 +143,27 @@ export interface EmbeddedRealmSettings {
     readonly password: string;
     readonly roles: readonly string[];
   }[];
+}
+
+export interface ServicesSettings {
+  readonly driver: 'local' | 'kubernetes' | 'none';
+  /** File with the key that secrets are encrypted with; null = one is made in `dataDir`. */
+  readonly secretsKey: string | null;
+  /** Milliseconds. A new revision that is not ready by then has failed. */
+  readonly readyTimeout: number;
+  readonly scale: {
+    /** Outstanding requests per replica. */
+    readonly target: number;
+    /** Milliseconds, as the two below. */
+    readonly window: number;
+    readonly idle: number;
+    readonly firstRequestWait: number;
+  };
+  readonly local: LocalDriverSettings;
+}
+
+export interface LocalDriverSettings {
+  readonly portRange: { readonly first: number; readonly last: number };
+  /** Milliseconds. */
+  readonly restartBackoff: { readonly first: number; readonly max: number; readonly resetAfter: number };
 }

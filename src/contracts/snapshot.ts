@@ -7,7 +7,10 @@ import type { GatewaySettings, RealmSettings, Route } from './settings.ts';
  */
 export interface Snapshot {
   readonly gateway: GatewaySettings;
+  /** Static routes. One of them wins over a service with the same endpoint. */
   readonly routes: readonly Route[];
+  /** Routes of the service registry; `upstream` lists the ready replicas and may be empty. */
+  readonly services: readonly Route[];
   readonly realms: readonly RealmSnapshot[];
   /** Origins that the health checks found not answering. */
   readonly unhealthy: readonly string[];
