@@ -1,9 +1,9 @@
+import { quote } from '../text/quote.ts';
+import { suggest } from '../text/suggest.ts';
 import type { Faults, Place } from './faults.ts';
-import { quote } from './faults.ts';
 import { FormatError, INTERPOLATED, formatOf } from './formats.ts';
 import type { Interpolation } from './interpolate.ts';
 import { hasReference, withoutDefaults } from './interpolate.ts';
-import { suggest } from './suggest.ts';
 import type { ListTree, MapTree, ScalarTree, Tree } from './yaml-tree.ts';
 import { childPath } from './yaml-tree.ts';
 

@@ -1,6 +1,7 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { ListenAddress, Rate } from '../contracts/settings.ts';
+import { ENDPOINT, HEALTH_PATH, LINE, ROLE, SCOPE, endpointFault } from '../text/notations.ts';
 
 /**
  * The notations that strings of the configuration have. The schema carries a format's `pattern`, which makes it
@@ -128,14 +129,8 @@ function decodeCidr(text: string): string {
 }
 
 function decodeEndpoint(text: string): string {
-  if (text.includes('//')) throw new FormatError('it has an empty segment');
-  if (text.includes('%')) throw new FormatError('it has an encoded character');
-  // Before a semicolon too, which some servers cut off with what follows.
-  if (text.split('/').some((segment) => /^\.\.?(?:;|$)/.test(segment))) {
-    throw new FormatError('it has a dot segment');
-  }
-  if (text !== '/' && text.endsWith('/')) throw new FormatError('it ends in a slash');
-  if (text === '/auth' || text.startsWith('/auth/')) throw new FormatError('/auth belongs to the realms');
+  const fault = endpointFault(text);
+  if (fault !== null) throw new FormatError(fault);
   return text;
 }
 
@@ -153,7 +148,6 @@ export interface PortRange {
 
 const DURATION = 'such as 500ms, 30s, 10m or 24h';
 const SIZE = '0*[1-9][0-9]{0,5}(?:B|KiB|MiB|GiB)';
-const PATH_CHARACTER = "[A-Za-z0-9._~!$&'()*+,;=:@%/\\-]";
 
 /** A value that the environment or a file gives, where the value itself is no string. */
 export const INTERPOLATED = '^\\$\\{.+\\}$';
@@ -236,7 +230,7 @@ export const FORMATS = {
     decodeCidr,
   ),
   host: format(HOST, 'a host name', 'a name without port or wildcard, such as hello.example.com', decodeHost),
-  endpoint: format(`/${PATH_CHARACTER}*`, 'an endpoint', 'a canonical path such as /hello', decodeEndpoint),
+  endpoint: format(ENDPOINT, 'an endpoint', 'a canonical path such as /hello', decodeEndpoint),
   realmName: plain(
     '[A-Za-z0-9_][A-Za-z0-9._~\\-]{0,126}',
     'the name of a realm',
@@ -247,15 +241,10 @@ export const FORMATS = {
     'a name',
     'at most 63 letters, digits and . _ -, such as hello',
   ),
-  role: plain(
-    'realm:[^\\u0000-\\u001f\\u007f]+|client:[^/\\u0000-\\u001f\\u007f]+/[^\\u0000-\\u001f\\u007f]+',
-    'a role',
-    'realm:ROLE or client:CLIENT/ROLE, such as realm:admin or client:api/editor',
-  ),
-  /** RFC 6749 section 3.3, `scope-token`. */
-  scope: plain('[!#-\\[\\]-~]+', 'a scope', 'printable ASCII without spaces and quotes, such as read'),
+  role: plain(ROLE, 'a role', 'realm:ROLE or client:CLIENT/ROLE, such as realm:admin or client:api/editor'),
+  scope: plain(SCOPE, 'a scope', 'printable ASCII without spaces and quotes, such as read'),
   grant: plain('[A-Za-z0-9._~:/\\-]+', 'a grant type', 'such as password or refresh_token'),
-  healthPath: plain('/[!"$-~]*', 'a path', 'such as /healthz'),
+  healthPath: plain(HEALTH_PATH, 'a path', 'such as /healthz'),
   portRange: format('[0-9]{1,5}-[0-9]{1,5}', 'a range of ports', 'such as 20000-20999', decodePortRange),
   namespace: plain('[a-z0-9](?:[a-z0-9\\-]{0,61}[a-z0-9])?', 'a namespace', 'a DNS label such as services'),
   path: plain(
@@ -263,8 +252,7 @@ export const FORMATS = {
     'a path',
     'the path of a file or directory, relative to the working directory',
   ),
-  /** Names that only have to be a line of text: clients, roles, users, images. */
-  line: plain('[^\\u0000-\\u001f\\u007f]+', 'a name', 'text on one line'),
+  line: plain(LINE, 'a name', 'text on one line'),
   /** Secrets: anything but nothing. */
   secret: plain('[^\\u0000]+', 'a secret', 'text that is not empty'),
 } as const;

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { quote } from './faults.ts';
+import { quote } from '../text/quote.ts';
 import { readSmallFile } from './read-file.ts';
 
 export type Expansion =
