@@ -2,14 +2,15 @@
 const composition = '^src/(main\\.ts$|app\\.ts$|app/)';
 const gateway = '^src/gateway/';
 const controlPlane = '^src/(control|admin|config|embedded|cli|console)/';
-const foundations = '^src/(contracts/|errors\\.ts$|problem\\.ts$)';
+const foundations = '^src/(contracts/|errors\\.ts$|problem\\.ts$|bearer\\.ts$)';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
     {
       name: 'foundations-import-nothing-above',
-      comment: 'Everything rests on contracts, errors and problem. What they import, every part would carry.',
+      comment:
+        'Everything rests on contracts, errors, problem and bearer. What they import, every part would carry.',
       severity: 'error',
       from: { path: foundations },
       to: { path: '^src/', pathNot: foundations },

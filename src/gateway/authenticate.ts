@@ -1,4 +1,5 @@
 import { compactVerify, errors } from 'jose';
+import { isB64Token } from '../bearer.ts';
 import type { ControlChannel } from '../contracts/control-channel.ts';
 import type { Principal } from '../contracts/principal.ts';
 import type { RealmSnapshot } from '../contracts/snapshot.ts';
@@ -7,7 +8,6 @@ import { principalFromClaims } from '../realm/claims.ts';
 import { checkMemberNames, isJwtShaped, parseJwt } from './compact-jwt.ts';
 import type { JsonObject, ParsedJwt } from './compact-jwt.ts';
 import { Introspection } from './introspect.ts';
-import { isB64Token } from './read-token.ts';
 import { compileRealm } from './realm-state.ts';
 import type { RealmState } from './realm-state.ts';
 import { TokenCache } from './token-cache.ts';

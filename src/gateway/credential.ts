@@ -1,5 +1,6 @@
+import { readBearer } from '../bearer.ts';
 import { Refusal } from '../errors.ts';
-import { readBearer, readWebSocketToken } from './read-token.ts';
+import { readWebSocketToken } from './read-token.ts';
 import type { RequestHead } from './request-head.ts';
 
 export interface Credential {

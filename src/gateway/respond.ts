@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
-import { type ErrorCode, ERRORS, Refusal } from '../errors.ts';
+import { challengeOf } from '../bearer.ts';
+import { type ErrorCode, Refusal } from '../errors.ts';
 import { problemBody } from '../problem.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -57,22 +58,6 @@ function problemHeaders(refusal: Refusal, realm: string): string[] {
   if (refusal.retryAfter !== undefined)
     headers.push('Retry-After', String(Math.max(1, Math.ceil(refusal.retryAfter))));
   return headers;
-}
-
-function challengeOf(refusal: Refusal, realm: string): string | null {
-  const { code } = refusal;
-  if (code === 'token_missing') return `Bearer realm="${realm}"`;
-  if (ERRORS[code].status === 401) {
-    return `Bearer realm="${realm}", error="invalid_token", error_description="${quotable(refusal.message)}"`;
-  }
-  if (code !== 'access_denied') return null;
-  const scope = refusal.scope === undefined ? '' : `, scope="${quotable(refusal.scope)}"`;
-  return `Bearer realm="${realm}", error="insufficient_scope", error_description="${quotable(refusal.message)}"${scope}`;
-}
-
-/** RFC 6750 section 3: no `"` and no `\` inside of these values. */
-function quotable(text: string): string {
-  return text.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, '?');
 }
 
 /** What an error becomes: a refusal as it is, anything else a bug that costs this request only. */
