@@ -36,6 +36,7 @@ export class Rules {
     this.#realms();
     this.#addresses();
     this.#backoff();
+    this.#driver();
   }
 
   #report(path: string, message: string): void {
@@ -115,12 +116,11 @@ export class Rules {
 
   /** No two listeners on one address. Port 0 is always a free one. */
   #addresses(): void {
-    const { gateway, admin, embeddedRealm, example } = this.#file;
+    const { gateway, admin, embeddedRealm } = this.#file;
     const bound: (readonly [string, ListenAddress | undefined])[] = [
       ['gateway.listen', gateway?.listen],
       ['admin.listen', admin?.listen],
       ['embeddedRealm.listen', embeddedRealm?.listen],
-      ['example.port', example?.port === undefined ? undefined : { host: '127.0.0.1', port: example.port }],
     ];
     bound.forEach(([path, address], i) => {
       if (address === undefined || address.port === 0) return;
@@ -133,6 +133,14 @@ export class Rules {
     const { first, max } = this.#file.services?.local?.restartBackoff ?? {};
     if (first === undefined || max === undefined || first <= max) return;
     this.#report('services.local.restartBackoff.max', 'is shorter than first');
+  }
+
+  /** The example's repository is a directory of this machine. */
+  #driver(): void {
+    const driver = this.#file.services?.driver;
+    if (driver !== undefined && driver !== 'local' && this.#checker.has('example')) {
+      this.#report('example', `needs services.driver: local, and it is ${driver}`);
+    }
   }
 }
 

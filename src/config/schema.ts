@@ -551,9 +551,13 @@ const example = section(
     directory: text(FORMATS.path, {
       description: 'Where its `run.sh` is, relative to the working directory.',
     }),
-    port: integer(1, 65535, { description: 'Given to it as `PORT`.' }),
+    name: withDefault('hello', text(FORMATS.namespace, { description: 'Name of the service.' })),
+    endpoint: withDefault('/hello', text(FORMATS.endpoint, { description: 'Endpoint of the service.' })),
   },
-  { description: 'A program that `serve` starts beside itself, for a first try.' },
+  {
+    description:
+      'A service for a first try: a git repository is made from a directory, and a service from that, unless there is one of its name or endpoint. Needs the local driver.',
+  },
 );
 
 export const CONFIG_FILE = Type.Object(

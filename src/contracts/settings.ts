@@ -10,8 +10,8 @@ export interface Settings {
   readonly routes: readonly Route[];
   readonly embeddedRealm: EmbeddedRealmSettings | null;
   readonly services: ServicesSettings;
-  /** A program that `serve` starts beside itself for a first try: `bash run.sh` in `directory`, with `PORT`. */
-  readonly example: { readonly directory: string; readonly port: number } | null;
+  /** A service for a first try: `serve` makes a git repository from the directory, and the service from that. */
+  readonly example: { readonly directory: string; readonly name: string; readonly endpoint: string } | null;
 }
 
 /** A TCP address to bind. */

@@ -35,7 +35,7 @@ routes:
   - {name: a, endpoint: /x/, host: x, upstream: ["\${file:/nowhere/u}"]}
   - {endpoint: /x/../y, upstream: *none, access: {roles: [admin]}}
 embeddedRealm: {listen: 0.0.0.0:8082, users: [{username: u, password: ""}]}
-example: {directory: x, port: 8081}
+example: {directory: x, endpoint: hello}
 `;
   expect(await faultsOf(text)).toEqual([
     '1:10 dataDir: 12 is not a path; expected the path of a file or directory, relative to the working directory (in quotes)',
@@ -69,7 +69,7 @@ example: {directory: x, port: 8081}
     '25:59 routes[2].access.roles[0]: "admin" is not a role; expected realm:ROLE or client:CLIENT/ROLE, such as realm:admin or client:api/editor',
     '26:25 embeddedRealm.listen: "0.0.0.0:8082" is not a loopback address; expected host:port such as 127.0.0.1:8082; the embedded realm is for development only',
     '26:71 embeddedRealm.users[0].password: the value is not a secret; expected text that is not empty',
-    '27:31 example.port: is the same address as admin.listen',
+    '27:35 example.endpoint: "hello" is not an endpoint; expected a canonical path such as /hello',
   ]);
 });
 
@@ -146,7 +146,6 @@ ${route('name: a, endpoint: /x')}${route('name: b, endpoint: /x')}${route('name:
       'gateway: {listen: "127.0.0.1:8082"}\nembeddedRealm: {users: [{username: u, password: p}]}',
       ['3:16 embeddedRealm.listen'],
     ],
-    ['example: {directory: x, port: 8080}', ['2:31 example.port']],
     ['gateway: {listen: "127.0.0.1:0"}\nadmin: {listen: "127.0.0.1:0"}', []],
     ['gateway: {listen: "127.0.0.1:9000"}\nadmin: {listen: "127.0.0.2:9000"}', []],
     ['gateway: {listen: "[0:0:0:0:0:0:0:1]:9000"}\nadmin: {listen: "[::1]:9000"}', ['3:17 admin.listen']],

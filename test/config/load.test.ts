@@ -59,9 +59,21 @@ const DEFAULTS: Settings = {
       cors: null,
       limit: null,
       health: null,
+      holdFor: 0,
     },
   ],
   embeddedRealm: null,
+  services: {
+    driver: 'local',
+    secretsKey: null,
+    readyTimeout: 120_000,
+    scale: { target: 10, window: 30_000, idle: 300_000, firstRequestWait: 30_000 },
+    local: {
+      portRange: { first: 20_000, last: 20_999 },
+      restartBackoff: { first: 1000, max: 60_000, resetAfter: 600_000 },
+    },
+    kubernetes: { namespace: 'services', kubeconfig: null, image: 'realmgate' },
+  },
   example: null,
 };
 

@@ -45,7 +45,7 @@ test.each([
   `${realm('')}\ngateway: {workers: "\${WORKERS}", accessLog: "\${LOG}", listen: "\${HOST}:80"}`,
   realm(', clients: [a], clockSkew: 0s'),
   `${realm('')}\nservices: {kubernetes: {kubeconfig: null}, driver: "\${DRIVER}"}`,
-  `${realm('')}\nexample: {directory: x, port: 1}`,
+  `${realm('')}\nexample: {directory: x, name: a, endpoint: /a}`,
   `${realm('')}\nroutes: []`,
   realm(', clients: []'),
   realm(', clients: a'),
@@ -59,7 +59,7 @@ test.each([
   `${realm('')}\ngateway: {listen: 8080}`,
   `${realm('')}\ngateway: null`,
   `${realm('')}\nroutes: [{name: a}]`,
-  `${realm('')}\nexample: {directory: x, port: 65536}`,
+  `${realm('')}\nexample: {directory: x, name: A}`,
   `${realm('')}\nservices: {driver: docker}`,
 ])('the checker and typebox agree about %j', async (text) => {
   const faults = await faultsOf(text, { WORKERS: '1', LOG: 'true', HOST: 'localhost', DRIVER: 'none' });
