@@ -93,6 +93,7 @@ async function compose(
   const realms = new Realms({ dataDir, log }, (snapshots) => pool.publish({ realms: snapshots }));
   const pool = new WorkerPool({
     questions: realms,
+    services: { awaitUpstream: () => Promise.resolve(false) },
     rates: new RateLedger(),
     places: new ConcurrencyLedger(),
     log,

@@ -17,8 +17,9 @@ export interface ControlChannel {
    * Resolves to true once the service route of this name has a ready upstream, which is published first; to false
    * when there is none after the route's `holdFor`, or no such route. `refused`: an origin that just took no
    * connection, which the primary then looks at before it believes in it again; null = the route has no upstream.
+   * The request counts as waiting in the primary until this settles. It rejects once `signal` aborts.
    */
-  awaitUpstream(route: string, refused: string | null): Promise<boolean>;
+  awaitUpstream(route: string, refused: string | null, signal: AbortSignal): Promise<boolean>;
   /** Hands a logout token (OpenID Connect Back-Channel Logout 1.0) to the realm's keeper; false = not valid. */
   backchannelLogout(realm: string, logoutToken: string): Promise<boolean>;
 }

@@ -42,13 +42,17 @@ export type FromWorker =
   /** The system could not hand the connection over: this process has too many files open. */
   | { readonly kind: 'missed' }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  /** Nobody waits for the answer to this question any more. */
+  | { readonly kind: 'withdraw'; readonly id: number }
   | { readonly kind: 'leave'; readonly key: string }
   | { readonly kind: 'metrics'; readonly metrics: readonly MetricJson[] };
 
-/** A call of `ControlChannel` that awaits an answer. */
+/** A call of `ControlChannel` that awaits an answer. Its signal does not travel: `withdraw` stands for it. */
 export type Question = {
   [M in Exclude<keyof ControlChannel, 'leave'>]: {
     readonly call: M;
-    readonly args: Parameters<ControlChannel[M]>;
+    readonly args: Parameters<ControlChannel[M]> extends [...infer Data, AbortSignal]
+      ? Data
+      : Parameters<ControlChannel[M]>;
   };
 }[Exclude<keyof ControlChannel, 'leave'>];

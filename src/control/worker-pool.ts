@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { ControlChannel } from '../contracts/control-channel.ts';
 import type { ListenAddress } from '../contracts/settings.ts';
 import type { Snapshot } from '../contracts/snapshot.ts';
-import type { FromWorker, LogOutput, ToWorker } from '../contracts/worker-messages.ts';
+import type { FromWorker, LogOutput, Question, ToWorker } from '../contracts/worker-messages.ts';
 import { WorkerTotals } from '../telemetry/worker-totals.ts';
 import { ConnectionDealer } from './connection-dealer.ts';
 import type { ConcurrencyLedger, RateLedger } from './limits.ts';
+import { WaitingRequests } from './waiting-requests.ts';
 import { type WorkerEnd, WorkerProcess } from './worker-process.ts';
 
 /** A worker that lived for so long, in ms, did not die of its start. */
@@ -23,8 +24,12 @@ const TELL_EVERY = 10_000;
 /** What of the channel reaches into the realms; limits are the pool's own. */
 export type RealmQuestions = Pick<ControlChannel, 'refreshKeys' | 'introspect' | 'backchannelLogout'>;
 
+/** What of the channel reaches into the services. */
+export type ServiceQuestions = Pick<ControlChannel, 'awaitUpstream'>;
+
 export interface WorkerPoolDependencies {
   readonly questions: RealmQuestions;
+  readonly services: ServiceQuestions;
   readonly rates: RateLedger;
   readonly places: ConcurrencyLedger;
   readonly log: {
@@ -52,6 +57,7 @@ export class WorkerPool {
   readonly #members = new Set<WorkerProcess>();
   /** By slot: deaths in a row of workers that did not prove themselves. */
   readonly #youngDeaths = new Map<number, number>();
+  readonly #waiting = new WaitingRequests();
   readonly #ticketKeys = randomBytes(48).toString('base64');
   #size = 0;
   #refusalToldAt = -Infinity;
@@ -113,6 +119,11 @@ export class WorkerPool {
     await promise;
     clearTimeout(timer);
     this.#collections.delete(collection);
+  }
+
+  /** How many requests wait for an upstream of each route right now, in all workers; none = absent. */
+  waiting(): ReadonlyMap<string, number> {
+    return this.#waiting.counts;
   }
 
   /** Refuses new connections, lets requests in progress finish, then ends the processes; after `patience` ms by force. */
@@ -190,6 +201,9 @@ export class WorkerPool {
         this.#dealer.remove(worker);
         if (!this.#stopping) this.#dealer.add(worker);
         break;
+      case 'withdraw':
+        this.#waiting.withdraw(worker.id, message.id);
+        break;
       case 'leave':
         this.#deps.places.leave(worker.id, message.key);
         break;
@@ -205,15 +219,15 @@ export class WorkerPool {
   ): Promise<void> {
     let answer: ToWorker;
     try {
-      answer = { kind: 'answer', id, value: await this.#valueOf(worker, question) };
+      answer = { kind: 'answer', id, value: await this.#valueOf(worker, id, question) };
     } catch (error) {
       answer = { kind: 'no-answer', id, message: error instanceof Error ? error.message : String(error) };
     }
     worker.tell(answer);
   }
 
-  #valueOf(worker: WorkerProcess, question: Extract<FromWorker, { kind: 'ask' }>['question']): unknown {
-    const { questions, rates, places } = this.#deps;
+  #valueOf(worker: WorkerProcess, id: number, question: Question): unknown {
+    const { questions, services, rates, places } = this.#deps;
     switch (question.call) {
       case 'refreshKeys':
         return questions.refreshKeys(...question.args);
@@ -225,6 +239,12 @@ export class WorkerPool {
         return rates.take(...question.args);
       case 'enter':
         return places.enter(worker.id, ...question.args);
+      case 'awaitUpstream': {
+        const [route, refused] = question.args;
+        return this.#waiting.wait(worker.id, id, route, (signal) =>
+          services.awaitUpstream(route, refused, signal),
+        );
+      }
     }
   }
 
@@ -239,6 +259,7 @@ export class WorkerPool {
     worker.settleOffer();
     this.#dealer.remove(worker);
     this.#deps.places.leaveAll(worker.id);
+    this.#waiting.withdrawAll(worker.id);
     this.totals.retire(worker.id);
     for (const collection of this.#collections) collection(worker);
     if (this.#stopping) return;

@@ -7,7 +7,8 @@ const PATIENCE = 15_000;
 interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
+  /** Gives up what would end the wait. */
+  readonly settled: () => void;
 }
 
 /** A worker's end of the channel to the primary. */
@@ -46,6 +47,22 @@ export class ControlClient implements ControlChannel {
     return this.#ask({ call: 'backchannelLogout', args: [realm, logoutToken] });
   }
 
+  /** Waits for as long as `signal` lets it: a service may take longer to start than the primary to answer. */
+  awaitUpstream(route: string, refused: string | null, signal: AbortSignal): Promise<boolean> {
+    const id = ++this.#lastId;
+    return new Promise<boolean>((resolve, reject) => {
+      const withdraw = (): void => {
+        this.#pending.delete(id);
+        this.#send({ kind: 'withdraw', id });
+        reject(signal.reason as Error);
+      };
+      const settled = (): void => signal.removeEventListener('abort', withdraw);
+      this.#send({ kind: 'ask', id, question: { call: 'awaitUpstream', args: [route, refused] } });
+      this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, settled });
+      signal.addEventListener('abort', withdraw, { once: true });
+    });
+  }
+
   answered(id: number, value: unknown): void {
     const key = this.#abandoned.get(id);
     this.#abandoned.delete(id);
@@ -66,7 +83,8 @@ export class ControlClient implements ControlChannel {
         this.notAnswered(id, 'The primary did not answer in time');
         if (question.call === 'enter') this.#abandoned.set(id, question.args[0]);
       }, PATIENCE);
-      this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
+      const settled = (): void => clearTimeout(timer);
+      this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, settled });
       this.#send({ kind: 'ask', id, question });
     });
   }
@@ -74,7 +92,7 @@ export class ControlClient implements ControlChannel {
   #take(id: number): Pending | undefined {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
-    clearTimeout(pending?.timer);
+    pending?.settled();
     return pending;
   }
 }

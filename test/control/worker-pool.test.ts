@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 
 import type { Snapshot } from '../../src/contracts/snapshot.ts';
 import { ConcurrencyLedger, RateLedger } from '../../src/control/limits.ts';
-import { type RealmQuestions, WorkerPool } from '../../src/control/worker-pool.ts';
+import { type RealmQuestions, type ServiceQuestions, WorkerPool } from '../../src/control/worker-pool.ts';
 import { childrenOf, runs, signal, until } from '../app/serve-process.ts';
 import { gatewaySettings, issueToken, realmSnapshot, route } from '../support/gateway.ts';
 
@@ -31,14 +31,24 @@ const NO_REALM: RealmQuestions = {
   backchannelLogout: () => Promise.resolve(false),
 };
 
+const NO_SERVICE: ServiceQuestions = { awaitUpstream: () => Promise.resolve(false) };
+
 function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
-  return { gateway: gatewaySettings(), routes: [], realms: [realmSnapshot()], unhealthy: [], ...changes };
+  return {
+    gateway: gatewaySettings(),
+    routes: [],
+    services: [],
+    realms: [realmSnapshot()],
+    unhealthy: [],
+    ...changes,
+  };
 }
 
 async function start(
   size: number,
   first: Snapshot = snapshot(),
   questions: RealmQuestions = NO_REALM,
+  services: ServiceQuestions = NO_SERVICE,
 ): Promise<Started> {
   const before = new Set(childrenOf(process.pid));
   const logged: Logged[] = [];
@@ -47,6 +57,7 @@ async function start(
   const places = new ConcurrencyLedger();
   const pool = new WorkerPool({
     questions,
+    services,
     rates: new RateLedger(),
     places,
     log: { info: note, warn: note, error: note },

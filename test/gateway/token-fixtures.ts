@@ -156,6 +156,10 @@ export class FakeControl implements ControlChannel {
     throw new Error('not part of a token check');
   }
 
+  awaitUpstream(): Promise<never> {
+    throw new Error('not part of a token check');
+  }
+
   backchannelLogout(): Promise<never> {
     throw new Error('not part of a token check');
   }

@@ -86,6 +86,7 @@ export function route(changes: Partial<Route> & Pick<Route, 'upstream'>): Route 
     cors: null,
     limit: null,
     health: null,
+    holdFor: 0,
     ...changes,
   };
 }
@@ -111,6 +112,8 @@ export class LocalControl implements ControlChannel {
   readonly places = new ConcurrencyLedger();
   onRefresh: (realm: string) => Promise<void> = () => Promise.resolve();
   onIntrospect: (token: string) => Promise<Record<string, unknown> | null> = () => Promise.resolve(null);
+  /** Whether a route has an upstream by now. */
+  onAwait: ControlChannel['awaitUpstream'] = () => Promise.resolve(false);
   onLogout: (token: string) => Promise<boolean> = () => Promise.resolve(false);
 
   refreshKeys(realm: string): Promise<void> {
@@ -133,6 +136,10 @@ export class LocalControl implements ControlChannel {
     this.places.leave(1, key);
   }
 
+  awaitUpstream(route: string, refused: string | null, signal: AbortSignal): Promise<boolean> {
+    return this.onAwait(route, refused, signal);
+  }
+
   backchannelLogout(_realm: string, logoutToken: string): Promise<boolean> {
     return this.onLogout(logoutToken);
   }
@@ -151,6 +158,7 @@ export interface TestGateway {
 
 export interface TestGatewayOptions {
   readonly routes?: readonly Route[];
+  readonly services?: readonly Route[];
   readonly realms?: readonly RealmSnapshot[];
   readonly settings?: Partial<GatewaySettings>;
 }
@@ -161,6 +169,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const snapshot: Snapshot = {
     gateway: settings,
     routes: options.routes ?? [],
+    services: options.services ?? [],
     realms: options.realms ?? [realmSnapshot()],
     unhealthy: [],
   };

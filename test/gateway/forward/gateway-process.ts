@@ -14,6 +14,7 @@ export async function startGatewayProcess(origin: string): Promise<{ port: numbe
   const snapshot: Snapshot = {
     gateway: gatewaySettings(),
     routes: [route({ endpoint: '/', public: true, upstream: [origin] })],
+    services: [],
     realms: [realmSnapshot()],
     unhealthy: [],
   };

@@ -15,6 +15,7 @@ const control: ControlChannel = {
   takeRate: nobody,
   enter: nobody,
   leave: nobody,
+  awaitUpstream: nobody,
   backchannelLogout: nobody,
 };
 
