@@ -1,33 +1,44 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ListenAddress } from '../contracts/settings.ts';
-import { type ErrorCode, ERRORS, Refusal } from '../errors.ts';
-import { PROBLEM_TYPE, problemBody } from '../problem.ts';
-import { METRICS_TYPE } from '../telemetry/render-metrics.ts';
+import { type ErrorCode, Refusal } from '../errors.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
 import { answerClientError } from './client-error.ts';
+import { documentOperations } from './documents.ts';
+import { OPERATIONS } from './operations.ts';
+import { refuse } from './refuse.ts';
+import { type Backends, installRoutes } from './routing.ts';
 
-export interface AdminDependencies {
+export interface AdminDependencies extends Backends {
   readonly listen: ListenAddress;
-  readonly log: { error(fields: object, message: string): void };
-  /** Whether requests can be served; `problems` says why not, in words an operator may see without a token. */
-  ready(): { readonly ok: boolean; readonly problems: readonly string[] };
-  /** Prometheus text. */
-  metrics(): Promise<string>;
+  readonly log: Backends['log'] & { error(fields: object, message: string): void };
 }
 
 export interface AdminServer {
   /** Origin that is bound, such as `http://127.0.0.1:8081`. */
   readonly url: string;
-  /** Stops accepting; requests in progress get a second to end. */
+  /** Stops accepting, and ends followed logs; requests in progress get a second to end. */
   close(): Promise<void>;
 }
 
 /** Milliseconds that requests in progress have when the server closes. */
 const CLOSE_PATIENCE = 1000;
 
+/** Bytes of a request's body; more than every secret may have. */
+const LARGEST_BODY = 1024 * 1024;
+
+/** Nothing that is answered may be kept, guessed at, framed, or read by another site's page. */
+const HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};
+
 /**
- * Binds the admin listener: `GET /healthz`, `/readyz` and `/metrics`, none of which needs a token. Everything else is
- * refused as problem details. Rejects with the system's error (`EADDRINUSE`, `EACCES`, ...) when it cannot bind.
+ * Binds the admin listener: the admin API with its documentation, and `GET /healthz`, `/readyz` and `/metrics`.
+ * Everything else is refused as problem details. Rejects with the system's error (`EADDRINUSE`, `EACCES`, ...) when it
+ * cannot bind.
  */
 export async function startAdmin(dependencies: AdminDependencies): Promise<AdminServer> {
   // Fastify takes 50 to 60 ms to load: verbs that serve nothing need not wait for it.
@@ -36,17 +47,22 @@ export async function startAdmin(dependencies: AdminDependencies): Promise<Admin
     logger: false,
     genReqId: newRequestId,
     requestTimeout: 30_000,
-    bodyLimit: 1024 * 1024,
+    bodyLimit: LARGEST_BODY,
+    // Names of secrets may have 253 characters.
+    routerOptions: { maxParamLength: 1024 },
     // A request without Host would get an empty answer from node:http.
     http: { requireHostHeader: false, headersTimeout: 10_000 },
     clientErrorHandler: answerClientError,
     frameworkErrors: (_error, request, reply) => {
-      void refuse(request, reply, 'malformed_request', 'The URL is not valid');
+      void reply.headers({ ...HEADERS, 'x-request-id': request.id });
+      void refuse(request, reply, new Refusal('malformed_request', 'The URL is not valid'), '');
     },
   });
-  installErrors(app, dependencies.log);
-  installProbes(app, dependencies);
+  const closing = new AbortController();
+  installErrors(app, dependencies);
+  installRoutes(app, [...OPERATIONS, ...documentOperations(OPERATIONS)], dependencies, closing.signal);
   app.addHook('preClose', (done) => {
+    closing.abort();
     setTimeout(() => app.server.closeAllConnections(), CLOSE_PATIENCE).unref();
     done();
   });
@@ -54,65 +70,36 @@ export async function startAdmin(dependencies: AdminDependencies): Promise<Admin
   return { url: boundUrl(app), close: () => app.close() };
 }
 
-function installProbes(app: FastifyInstance, dependencies: AdminDependencies): void {
-  app.get('/healthz', (_request, reply) => reply.type('text/plain; charset=utf-8').send('ok\n'));
-  app.get('/readyz', (request, reply) => {
-    const { ok, problems } = dependencies.ready();
-    if (ok) return reply.type('text/plain; charset=utf-8').send('ok\n');
-    return refuse(request, reply, 'service_unavailable', problems.join('; '));
-  });
-  app.get('/metrics', async (_request, reply) => reply.type(METRICS_TYPE).send(await dependencies.metrics()));
-}
-
-function installErrors(app: FastifyInstance, log: AdminDependencies['log']): void {
+function installErrors(app: FastifyInstance, dependencies: AdminDependencies): void {
   app.addHook('onRequest', (request, reply, done) => {
-    void reply.headers({
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      'x-request-id': request.id,
-    });
-    if (request.headers.host === undefined && request.raw.httpVersion !== '1.0') {
-      void refuse(request, reply, 'malformed_request', 'The Host header is missing');
-      return;
-    }
-    // Before a body is read, or what is wrong with the body would be told of a place that does not exist.
-    if (request.is404) void refuseUnknown(app, request, reply);
-    else done();
+    void reply.headers({ ...HEADERS, 'x-request-id': request.id });
+    if (request.headers.host !== undefined || request.raw.httpVersion === '1.0') done();
+    else done(new Refusal('malformed_request', 'The Host header is missing'));
   });
   app.setErrorHandler((error, request, reply) => {
-    if (error instanceof Refusal) {
-      if (error.retryAfter !== undefined)
-        void reply.header('retry-after', String(Math.ceil(error.retryAfter)));
-      return refuse(request, reply, error.code, error.message);
-    }
-    log.error(
+    const refusal = error instanceof Refusal ? error : unreadable(error);
+    if (refusal !== null) return refuse(request, reply, refusal, dependencies.access().realm);
+    dependencies.log.error(
       { err: error, requestId: request.id, method: request.method, route: request.routeOptions.url },
       'An admin request failed',
     );
-    return refuse(
-      request,
-      reply,
-      'internal_error',
-      'The request failed; the log names the cause under the request id',
-    );
+    const told = 'The request failed; the log names the cause under the request id';
+    return refuse(request, reply, new Refusal('internal_error', told), '');
   });
 }
 
-function refuseUnknown(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const path = request.url.replace(/[?#].*$/, '');
-  const allowed = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).filter((method) =>
-    app.hasRoute({ url: path, method }),
-  );
-  if (allowed.length === 0) return refuse(request, reply, 'not_found', 'There is nothing at this path');
-  void reply.header('allow', allowed.join(', '));
-  return refuse(request, reply, 'method_not_allowed', `Allowed here: ${allowed.join(', ')}`);
+/** What Fastify found wrong with a body on its way in; null = it is something else. */
+function unreadable(error: unknown): Refusal | null {
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  if (typeof status !== 'number' || status < 400 || status > 499) return null;
+  const [code, detail] = UNREADABLE[status] ?? ['malformed_request', 'The body did not arrive as announced'];
+  return new Refusal(code, detail);
 }
 
-function refuse(request: FastifyRequest, reply: FastifyReply, code: ErrorCode, detail: string): FastifyReply {
-  // As bytes: to a string Fastify would add a charset, which JSON has none of (RFC 8259 section 11).
-  const body = Buffer.from(problemBody(code, detail, request.id));
-  return reply.code(ERRORS[code].status).type(PROBLEM_TYPE).send(body);
-}
+const UNREADABLE: Readonly<Record<number, readonly [ErrorCode, string]>> = {
+  413: ['body_too_large', `The body has more than ${LARGEST_BODY} bytes`],
+  415: ['unsupported_media_type', 'The body has to be application/json'],
+};
 
 function boundUrl(app: FastifyInstance): string {
   const bound = app.server.address();

@@ -2,24 +2,19 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type AdminDependencies, type AdminServer, startAdmin } from '../../src/admin/server.ts';
+import type { AdminDependencies, AdminServer } from '../../src/admin/server.ts';
 import { Refusal } from '../../src/errors.ts';
-
-const PROBLEM = 'application/problem+json';
+import { PROBLEM_TYPE } from '../../src/problem.ts';
+import { problemOf, start as startAdmin } from './support/start.ts';
 
 const started: AdminServer[] = [];
 const logged: object[] = [];
 
 async function start(overrides: Partial<AdminDependencies> = {}): Promise<string> {
-  const admin = await startAdmin({
-    listen: { host: '127.0.0.1', port: 0 },
-    log: { error: (fields) => void logged.push(fields) },
-    ready: () => ({ ok: true, problems: [] }),
-    metrics: () => Promise.resolve('# HELP a b\n'),
-    ...overrides,
-  });
-  started.push(admin);
-  return admin.url;
+  const note = (fields: object): void => void logged.push(fields);
+  const { server, url } = await startAdmin({ log: { info: note, error: note }, ...overrides });
+  started.push(server);
+  return url;
 }
 
 /** Sends bytes as they are and reads until the server closes. */
@@ -31,17 +26,8 @@ async function raw(url: string, request: string): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-async function problem(response: Response): Promise<Record<string, unknown>> {
-  expect(response.headers.get('content-type')).toBe(PROBLEM);
-  const body = (await response.json()) as Record<string, unknown>;
-  expect(Object.keys(body).sort()).toEqual(['code', 'detail', 'requestId', 'status', 'title', 'type']);
-  expect(body['status']).toBe(response.status);
-  expect(body['requestId']).toBe(response.headers.get('x-request-id'));
-  return body;
-}
-
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((admin) => admin.close()));
+afterEach(() => {
+  started.length = 0;
   logged.length = 0;
 });
 
@@ -60,7 +46,7 @@ describe('the probes', () => {
     problems = ['no worker accepts', 'realm demo has no keys'];
     const response = await fetch(`${url}/readyz`);
     expect(response.status).toBe(503);
-    expect(await problem(response)).toMatchObject({
+    expect(await problemOf(response)).toMatchObject({
       code: 'service_unavailable',
       detail: 'no worker accepts; realm demo has no keys',
     });
@@ -85,7 +71,7 @@ describe('everything else', () => {
       const url = await start();
       const answer = await raw(url, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
       expect(answer).toMatch(/^HTTP\/1\.1 404 /);
-      expect(answer).toContain(`content-type: ${PROBLEM}\r\n`);
+      expect(answer).toContain(`content-type: ${PROBLEM_TYPE}\r\n`);
       expect(answer).toContain('"code":"not_found"');
     },
   );
@@ -96,7 +82,7 @@ describe('everything else', () => {
       const response = await fetch(`${await start()}/healthz?x=1`, { method });
       expect(response.status).toBe(405);
       expect(response.headers.get('allow')).toBe('GET, HEAD');
-      expect(await problem(response)).toMatchObject({ code: 'method_not_allowed' });
+      expect(await problemOf(response)).toMatchObject({ code: 'method_not_allowed' });
     },
   );
 
@@ -106,7 +92,7 @@ describe('everything else', () => {
       headers: { 'content-type': 'application/json' },
       body: '{"broken',
     });
-    expect(await problem(response)).toMatchObject({ code: 'not_found', status: 404 });
+    expect(await problemOf(response)).toMatchObject({ code: 'not_found', status: 404 });
   });
 
   it.each([
@@ -134,7 +120,7 @@ describe('everything else', () => {
     const answer = await raw(await start(), request);
     const [head, body] = answer.split('\r\n\r\n') as [string, string];
     expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
-    expect(head.toLowerCase()).toContain(`content-type: ${PROBLEM}`);
+    expect(head.toLowerCase()).toContain(`content-type: ${PROBLEM_TYPE}`);
     expect(JSON.parse(body)).toMatchObject({ status, code });
   });
 });
@@ -158,7 +144,7 @@ describe('a bug', () => {
     const url = await start({ metrics });
     const response = await fetch(`${url}/metrics`);
     expect(response.status).toBe(500);
-    const body = await problem(response);
+    const body = await problemOf(response);
     expect(body['code']).toBe('internal_error');
     expect(JSON.stringify(body)).not.toMatch(/SECRET|\.ts|at /);
     expect(logged).toMatchObject([{ requestId: body['requestId'], route: '/metrics' }]);
@@ -180,7 +166,7 @@ describe('a bug', () => {
     const response = await fetch(`${await start({ metrics: () => Promise.reject(refusal) })}/metrics`);
     expect(response.status).toBe(503);
     expect(response.headers.get('retry-after')).toBe('2');
-    expect(await problem(response)).toMatchObject({ code: 'overloaded', detail: 'later' });
+    expect(await problemOf(response)).toMatchObject({ code: 'overloaded', detail: 'later' });
     expect(logged).toEqual([]);
   });
 });
