@@ -11,7 +11,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { RealmServer } from './realm-server.ts';
 import { ROOT, serve, ServeProcess, signal, temporaryFolder, until } from './serve-process.ts';
-import { startQuickService, startService } from './upstream.ts';
+import { startHeldService, startQuickService, startService } from './upstream.ts';
 
 const USERS = [{ username: 'alice', password: 'alice', roles: [] }];
 
@@ -228,12 +228,26 @@ describe('a changed configuration', () => {
   });
 
   test('during the drain changes nothing and delays nothing', async () => {
+    const service = await startHeldService();
     const realm = await RealmServer.start();
-    const { process } = await start({}, realm);
+    const config = { realms: [realm.settings] };
+    const { process, gateway, admin, headers } = await start(
+      { ...config, routes: [{ name: 'held', endpoint: '/held', upstream: [service.origin] }] },
+      realm,
+    );
+    const answer = fetch(`${gateway}/held`, { headers });
+    const { response } = await service.next();
 
     process.kill('SIGTERM');
+    // The system delivers signals in an order of its own: the drain has to be seen before the next one is sent.
+    await until(async () => (await (await fetch(`${admin}/readyz`)).text()).includes('shutting down'));
+    process.configure({ ...config, routes: [] });
     process.kill('SIGHUP');
+    // The signal is there before the second of these is answered, and a reload would be waited for at the end.
+    for (let i = 0; i < 2; i++) await (await fetch(`${admin}/healthz`)).text();
+    response.end('held');
 
+    expect(await (await answer).text()).toBe('held');
     expect(await process.exited).toEqual({ code: 0, signal: null });
     expect(process.log().filter(({ event }) => event === 'reloaded')).toEqual([]);
   });
