@@ -5,8 +5,6 @@ import type { Exchange } from '../exchange.ts';
 import { mayTrail } from '../request-head.ts';
 import type { RelayReport, RequestRecord } from '../request-record.ts';
 import { bodyPassed } from './body-garbage.ts';
-import type { Hold, Waiter } from './hold.ts';
-import { noReplicaReady, tokenExpired } from './refusals.ts';
 import { responseHeaders } from './response-headers.ts';
 import { refusalOf } from './upstream-failure.ts';
 import type { Upstream, UpstreamGroup } from './upstream-group.ts';
@@ -21,8 +19,6 @@ import type {
 /** What the relay of one request needs to know. */
 export interface RelayPlan {
   readonly group: UpstreamGroup;
-  /** The wait for an upstream where there is none; null = the request fails at once. */
-  readonly hold: Hold | null;
   readonly request: UpstreamRequest;
   /** Bytes that stand for the client's body where that was read already; null = stream it. */
   readonly body: Buffer | null;
@@ -51,36 +47,23 @@ export interface RelayContext {
   ): void;
 }
 
-/**
- * A body of which fewer bytes have come is kept until its upstream is known to take it. It is as much as node's
- * sockets buffer before they ask for a pause, so that all of what comes ahead of a connection is kept.
- */
+/** How much of a body is kept until its upstream is known to take it, in bytes. */
 const REPLAYABLE = 64 * 1024;
 
 /**
  * Relays one request to an upstream and its response back, streaming both ways with back-pressure.
  *
  * It turns to a second member of the group only where the first took no connection, so that nothing was sent yet,
- * and all of the body that the client gave is still at hand; where no member is left it waits for one, if it may.
- * See `UpstreamRequest.retryable` for the other case.
+ * and all of the body that the client gave is still at hand. See `UpstreamRequest.retryable` for the other case.
  */
-export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
+export class Relay implements UpstreamEvents, Watched, RelayReport {
   readonly #context: RelayContext;
   readonly #exchange: Exchange;
   readonly #record: RequestRecord;
   readonly #plan: RelayPlan;
-  #group: UpstreamGroup;
-  /** The one that was asked last. */
   #member: Upstream | null = null;
-  /** `#member` counts this request. */
-  #counted = false;
   #upstream: UpstreamExchange | null = null;
-  /** Members asked since it last waited. */
   #attempts = 0;
-  /** It was sent twice: never a third time. */
-  #resent = false;
-  #held = false;
-  #begun = false;
   #bodyBytes = 0;
   #over = false;
   #ended = false;
@@ -105,34 +88,32 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
     this.#exchange = exchange;
     this.#record = record;
     this.#plan = plan;
-    this.#group = plan.group;
     this.#lastActivity = context.deadlines.now;
   }
 
   start(): void {
-    const { request } = this.#plan;
+    const { request, body } = this.#plan;
     const { bodyBytes } = this.#context.settings.limits;
     if (bodyBytes !== null && typeof request.body === 'number' && request.body > bodyBytes) {
       this.#context.refuseRelay(this.#exchange, this.#record, tooLarge(bodyBytes), null);
       return;
     }
-    this.#exchange.onGone = () => this.#stop();
-    if (this.#open()) this.#begin();
-    else this.#wait(null);
-  }
-
-  /** The first upstream was asked: the client's body may come. */
-  #begin(): void {
-    const { request, body, hold } = this.#plan;
-    this.#begun = true;
+    if (!this.#open()) {
+      const refusal = new Refusal('service_unavailable', 'No replica of the service is ready', {
+        retryAfter: 1,
+      });
+      this.#context.refuseRelay(this.#exchange, this.#record, refusal, null);
+      return;
+    }
     this.#context.deadlines.watch(this);
+    this.#exchange.onGone = () => this.#stop();
     if (body !== null) {
       this.#relayBody(body);
       this.#sent([]);
     } else if (request.body === 'none') {
       this.#requestEndedAt = this.#context.deadlines.now;
     } else {
-      if (this.#group.size > 1 || hold !== null) this.#replay = [];
+      if (this.#plan.group.size > 1) this.#replay = [];
       this.#exchange.readBody(
         (chunk) => this.#relayBody(chunk),
         (trailers) => this.#sent(trailers),
@@ -146,54 +127,14 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
 
   /** Starts an attempt with the best member; false = there is none. */
   #open(): boolean {
-    const { request } = this.#plan;
-    const member = this.#group.pick(this.#context.deadlines.now);
+    const { group, request } = this.#plan;
+    const member = group.pick(this.#context.deadlines.now);
     if (member === null) return false;
-    const once = this.#resent ? { ...request, retryable: false } : request;
-    this.#upstream = this.#context.client.request(member.origin, once, this);
+    this.#upstream = this.#context.client.request(member.origin, request, this);
     this.#attempts++;
     this.#member = member;
-    this.#counted = true;
-    member.begin();
+    member.outstanding++;
     return true;
-  }
-
-  /** The member has nothing to do with this request any more. */
-  #leave(): void {
-    if (!this.#counted) return;
-    this.#counted = false;
-    this.#member!.end();
-  }
-
-  /** Waits for an upstream. `refused`: the origin that took no connection; null = there is none. */
-  #wait(refused: string | null): void {
-    const { hold } = this.#plan;
-    if (hold === null) {
-      this.#fail(noReplicaReady(), null);
-      return;
-    }
-    this.#held = true;
-    this.#context.deadlines.forget(this);
-    hold.begin(refused, this);
-  }
-
-  onReady(group: UpstreamGroup): void {
-    this.#held = false;
-    this.#group = group;
-    this.#attempts = 0;
-    this.#lastActivity = this.#context.deadlines.now;
-    if (!this.#open()) {
-      this.#wait(null);
-    } else if (this.#begun) {
-      this.#context.deadlines.watch(this);
-      this.#sendAgain();
-    } else {
-      this.#begin();
-    }
-  }
-
-  onNotReady(refusal: Refusal): void {
-    this.#fail(refusal, null);
   }
 
   #relayBody(chunk: Buffer): boolean {
@@ -207,12 +148,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
       return true;
     }
     this.#lastActivity = deadlines.now;
-    if (this.#held) {
-      this.#replay!.push(chunk); // the only one, as nothing more is read
-      this.#upstreamFull = true;
-      return false;
-    }
-    if (this.#replay !== null && this.#bodyBytes - chunk.length < REPLAYABLE) this.#replay.push(chunk);
+    if (this.#replay !== null && this.#bodyBytes <= REPLAYABLE) this.#replay.push(chunk);
     else this.#replay = null;
     this.#upstreamFull = !this.#upstream!.write(chunk);
     return !this.#upstreamFull;
@@ -302,19 +238,16 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
     if (this.#over) return;
     const member = this.#member!;
     const unconnected = failure.kind === 'unreachable' || failure.kind === 'connect-timeout';
-    this.#leave();
     if (unconnected) {
-      this.#group.avoid(member, this.#context.deadlines.now);
-      this.#resent ||= this.#upstream!.resent;
-      if (this.#plan.request.body === 'none' || this.#replay !== null) {
-        if (this.#attempts < this.#group.size && this.#open()) {
+      const { group, request } = this.#plan;
+      group.avoid(member, this.#context.deadlines.now);
+      if ((request.body === 'none' || this.#replay !== null) && this.#attempts < group.size) {
+        member.outstanding--;
+        if (this.#open()) {
           this.#sendAgain();
           return;
         }
-        if (this.#plan.hold !== null) {
-          this.#wait(member.origin);
-          return;
-        }
+        member.outstanding++;
       }
     }
     this.#fail(refusalOf(failure), failure);
@@ -332,7 +265,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
   check(now: number): void {
     const { timeouts } = this.#context.settings;
     if (now >= this.#plan.notAfter) {
-      this.#fail(tokenExpired(), null);
+      this.#fail(new Refusal('token_expired', 'The token has expired'), null);
     } else if (this.headAt === 0 && this.#requestEndedAt !== 0) {
       if (now - Math.max(this.#requestEndedAt, this.#lastActivity) >= timeouts.response) {
         this.#fail(new Refusal('upstream_timeout', 'The service did not answer in time'), null);
@@ -354,7 +287,6 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
 
   #stop(): void {
     this.#finish();
-    this.#plan.hold?.end();
     this.#upstream?.abort();
   }
 
@@ -364,7 +296,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
     this.#replay = null;
     this.#exchange.onGone = null;
     this.#context.deadlines.forget(this);
-    this.#leave();
+    if (this.#member !== null) this.#member.outstanding--;
   }
 }
 
