@@ -5,7 +5,7 @@ import { cpuFault, memoryFault } from './quantities.ts';
 export interface Notation {
   /** ECMA-262 source for the flag `u`, with its anchors. */
   readonly pattern: string;
-  /** Characters. */
+  /** Characters, where a schema has no limit of its own. */
   readonly longest: number;
   /** With its article: `an endpoint`. */
   readonly noun: string;
@@ -67,7 +67,7 @@ export const NOTATIONS = {
     (text) => (text === '.' || text === '..' ? 'it names a directory' : null),
   ),
   /** Values of secrets, parameters and variables: what a process can be given. */
-  value: notation('[^\\u0000]*', 65_536, 'text', 'text without NUL'),
+  value: notation('[^\\u0000]*', 65_536, 'text without NUL', 'text without NUL'),
   parameterName: notation(
     '[A-Za-z][A-Za-z0-9._\\-]*',
     128,
@@ -76,7 +76,7 @@ export const NOTATIONS = {
   ),
   variableName: notation(
     '[A-Za-z_][A-Za-z0-9_]*',
-    128,
+    250,
     'the name of a variable',
     'letters, digits and _, not a digit first, such as LOG_LEVEL',
   ),
@@ -94,14 +94,26 @@ export const NOTATIONS = {
   gitText: notation('[^\\u0000-\\u001f\\u007f]+|', 2048, 'text', 'text on one line'),
   role: notation(ROLE, 512, 'a role', 'realm:ROLE or client:CLIENT/ROLE, such as realm:admin'),
   scope: notation(SCOPE, 256, 'a scope', 'printable ASCII without spaces and quotes, such as read'),
-  healthPath: notation(HEALTH_PATH, 1024, 'a path to ask for', 'such as /healthz'),
+  healthPath: notation(HEALTH_PATH, 1024, 'a path to ask for', 'one such as /healthz'),
   line: notation(LINE, 512, 'a name', 'text on one line'),
-  cpu: notation('[0-9]+(?:\\.[0-9]+)?m?', 32, 'an amount of cores', 'such as 2, 0.5 or 500m', cpuFault),
+  interpreter: notation(
+    '/[^\\u0000-\\u001f\\u007f]+|[A-Za-z0-9_][A-Za-z0-9._+\\-]*',
+    512,
+    'an interpreter',
+    'a command or an absolute path, such as python3.14 or /opt/venv/bin/python',
+  ),
+  image: notation(
+    '[A-Za-z0-9][A-Za-z0-9._:/@\\-]*',
+    512,
+    'an image',
+    'a reference such as registry.example.com/team/python:3.14',
+  ),
+  cpu: notation('[0-9]+(?:\\.[0-9]+)?m?', 32, 'an amount of cores', 'one such as 2, 0.5 or 500m', cpuFault),
   memory: notation(
     '[0-9]+(?:\\.[0-9]+)?(?:[kMGTP]|[KMGTP]i)?',
     32,
     'an amount of memory',
-    'such as 512Mi or 1Gi',
+    'one such as 512Mi or 1Gi',
     memoryFault,
   ),
 } as const;

@@ -46,6 +46,6 @@ export function memoryFault(text: string): string | null {
 }
 
 function parse(text: string): number {
-  const [, number = '', unit = ''] = /^([0-9.]+)([A-Za-z]*)$/.exec(text) ?? [];
+  const [, number = NaN, unit = ''] = /^([0-9.]+)([A-Za-z]*)$/.exec(text) ?? [];
   return Number(number) * (UNITS[unit] ?? NaN);
 }

@@ -38,7 +38,7 @@ interface Notes {
 }
 
 /** Text of a notation. */
-export function text({ pattern, longest }: Notation, notes: Notes): Schema {
+export function text({ pattern, longest }: Notation, notes: Notes & { readonly maxLength?: number }): Schema {
   return { type: 'string', pattern, maxLength: longest, ...notes };
 }
 

@@ -162,7 +162,11 @@ export const SECRET_BODY: Schema = object(
   {
     data: map(
       NOTATIONS.secretKey,
-      text(NOTATIONS.value, { description: 'Value, which never comes out again.', writeOnly: true }),
+      text(NOTATIONS.value, {
+        description: 'Value, which never comes out again.',
+        maxLength: 1024 * 1024,
+        writeOnly: true,
+      }),
       { description: 'Every key of the secret with its value.', maxProperties: 500 },
     ),
   },
@@ -191,7 +195,7 @@ const quantities = object(
 
 function interpreter(name: string): Schema {
   return nullable(
-    text(NOTATIONS.line, {
+    text(NOTATIONS.interpreter, {
       description: `Command or absolute path of ${name}. Without it, the one of PATH.`,
       default: null,
     }),
@@ -213,7 +217,7 @@ export const ENVIRONMENT_BODY: Schema = object(
     ),
     resources: quantities,
     image: nullable(
-      text(NOTATIONS.line, { description: 'Container image; Kubernetes only.', default: null }),
+      text(NOTATIONS.image, { description: 'Container image; Kubernetes only.', default: null }),
     ),
     kubernetes: object(
       {
