@@ -1,0 +1,98 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { type Confinement, GuardedProcess, type SecretFiles } from './guarded-process.ts';
+import { findProgram } from './programs.ts';
+
+/** Where the contract promises secret files. */
+export const SECRETS_DIRECTORY = '/etc/hyperplane/secrets';
+
+/** What this system lets us put around a service. */
+export interface Isolation {
+  readonly confinement: Confinement;
+  /** How secret files get to their real path, as `guard.sh` takes it; null = they cannot. */
+  readonly secrets: 'mount' | 'overlay' | null;
+}
+
+interface Log {
+  warn(fields: object, message: string): void;
+}
+
+const NAMESPACES = ['--pid', '--fork', '--kill-child', '--mount', '--mount-proc'];
+
+/** Tries each means once, for real, and tells what is missing. Rejects where there is no bash. */
+export async function probeIsolation(
+  environment: Readonly<Record<string, string>>,
+  marker: string,
+  log: Log,
+): Promise<Isolation> {
+  const path = environment['PATH'] ?? '';
+  const bash = await findProgram('bash', path);
+  if (bash === null) throw new Error('The local driver needs bash, which is not on the PATH');
+  const unshare = await findProgram('unshare', path);
+  const plain: Confinement = { bash, namespace: null };
+  const works = (confinement: Confinement, place: string, command: string): Promise<boolean> =>
+    trial(confinement, place, command, environment, marker);
+
+  const confined = unshare === null ? null : { bash, namespace: namespaceOf(unshare) };
+  if (confined === null || !(await works(confined, 'none', 'true'))) {
+    log.warn(
+      { missing: 'PID namespaces' },
+      'Services run without namespaces of their own: a process that leaves its group is found by its environment only, ' +
+        'and secret files lie in private directories (HYPERPLANE_SECRETS_DIR)',
+    );
+    return { confinement: plain, secrets: null };
+  }
+  await mkdir(SECRETS_DIRECTORY, { recursive: true }).catch(() => undefined); // only root may, and overlay needs it not
+  const arrived = `[[ -f ${SECRETS_DIRECTORY}/trial/key ]]`;
+  for (const place of ['mount', 'overlay'] as const) {
+    // A layer over /etc would hide what is mounted below it, such as a container's resolv.conf.
+    if (place === 'overlay' && (await mountsBelowEtc())) continue;
+    if (await works(confined, place, arrived)) return { confinement: confined, secrets: place };
+  }
+  log.warn(
+    { missing: SECRETS_DIRECTORY },
+    `Secret files lie in private directories (HYPERPLANE_SECRETS_DIR): create ${SECRETS_DIRECTORY} once, as root`,
+  );
+  return { confinement: confined, secrets: null };
+}
+
+/** An ordinary user gets PID and mount namespaces within a user namespace, where the service is itself again. */
+function namespaceOf(unshare: string): NonNullable<Confinement['namespace']> {
+  const uid = process.getuid?.() ?? 0;
+  const gid = process.getgid?.() ?? 0;
+  if (uid === 0) return { enter: [unshare, ...NAMESPACES], leave: [] };
+  return {
+    enter: [unshare, '--user', '--map-root-user', ...NAMESPACES],
+    leave: [unshare, '--user', `--map-user=${uid}`, `--map-group=${gid}`, '--'],
+  };
+}
+
+async function trial(
+  confinement: Confinement,
+  place: string,
+  command: string,
+  environment: Readonly<Record<string, string>>,
+  marker: string,
+): Promise<boolean> {
+  const secrets: SecretFiles = { trial: { key: 'value' } };
+  const run = new GuardedProcess({
+    confinement,
+    command: [confinement.bash, '-c', command],
+    directory: '/',
+    environment,
+    marker,
+    place,
+    secrets,
+    groups: [],
+    dataLimit: null,
+    output: 'ignore',
+  });
+  const { code } = await run.ended;
+  run.stop();
+  await run.gone;
+  return code === 0;
+}
+
+async function mountsBelowEtc(): Promise<boolean> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  return mounts.split('\n').some((line) => line.split(' ')[4]?.startsWith('/etc/') === true);
+}
