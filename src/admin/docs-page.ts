@@ -26,7 +26,9 @@ interface DocumentedOperation {
   readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>;
 }
 
-type Content = Readonly<Record<string, { readonly schema: Schema & { readonly $ref?: string } }>>;
+type Content = Readonly<Record<string, { readonly schema: Referring }>>;
+
+type Referring = Schema & { readonly $ref?: string };
 
 /** Markup that is safe to be part of a page. */
 class Html {
@@ -168,8 +170,9 @@ function operationPart(each: { path: string; method: string; operation: Document
 
 function contentPart(content: Content): Html {
   const kinds = Object.entries(content).map(([type, { schema }]) => {
-    const listed = schema.properties?.['items']?.items as { $ref?: string } | undefined;
-    const name = (schema.$ref ?? listed?.$ref)?.replace(/^.*\//, '');
+    const listed: Referring | undefined = schema.properties?.['items']?.items;
+    const [option]: readonly Referring[] = schema.anyOf ?? [];
+    const name = (schema.$ref ?? listed?.$ref ?? option?.$ref)?.replace(/^.*\//, '');
     const link = name === undefined ? '' : html` <a href="#schema-${name}">${name}</a>`;
     return html`<code>${type}</code>${link}${listed === undefined ? '' : ', several as items'}`;
   });

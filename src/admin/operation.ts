@@ -25,11 +25,18 @@ interface Description {
   readonly summary: string;
   readonly description?: string;
   readonly query?: QueryParameters;
-  readonly body?: { readonly schema: SchemaName; readonly optional?: true };
+  readonly body?: Body;
   /** By status, where the request was granted. */
   readonly answers: Readonly<Record<number, Answer>>;
   /** Refusals beyond those that follow from the rest of the row. */
   readonly refusals?: readonly ErrorCode[];
+}
+
+interface Body {
+  readonly schema: SchemaName;
+  readonly optional?: true;
+  /** Any other object is good too: what is wrong with it is the answer. */
+  readonly loose?: true;
 }
 
 export type Tag = 'services' | 'secrets' | 'environments' | 'gateway' | 'audit' | 'health';
@@ -90,4 +97,6 @@ export interface Result {
   readonly type: string | null;
   readonly content: Buffer | Readable | null;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The head goes out before there is any content. */
+  readonly atOnce?: boolean;
 }

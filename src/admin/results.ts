@@ -30,7 +30,11 @@ export function text(type: string, content: string): Result {
   return { status: 200, type, content: Buffer.from(content) };
 }
 
-/** Lines without their ends, each sent as soon as the client takes it. */
-export function lines(source: AsyncIterable<string>): Result {
-  return { status: 200, type: LINES_TYPE, content: Readable.from(inChunks(source), { highWaterMark: 1 }) };
+/**
+ * Lines without their ends, sent as fast as the client takes them. Where they are `awaited`, the client knows at once
+ * that it will get them.
+ */
+export function lines(source: AsyncIterable<string>, awaited: boolean): Result {
+  const content = Readable.from(inChunks(source), { highWaterMark: 1 });
+  return { status: 200, type: LINES_TYPE, content, atOnce: awaited };
 }

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ControlApi, GatewayApi } from '../contracts/control-api.ts';
 import type { Principal } from '../contracts/principal.ts';
@@ -19,7 +20,10 @@ export interface Backends extends ProcessApi {
   /** null = this installation runs no services. */
   readonly control: ControlApi | null;
   readonly gateway: GatewayApi;
-  readonly log: { info(fields: object, message: string): void };
+  readonly log: {
+    info(fields: object, message: string): void;
+    error(fields: object, message: string): void;
+  };
 }
 
 declare module 'fastify' {
@@ -70,7 +74,7 @@ export function installRoutes(
       config: { operation },
       handler: async (request, reply) => {
         const call = callOf(request, reply, operation, closing);
-        return send(reply, await carryOut(operation, backends, call));
+        return send(reply, await carryOut(operation, backends, call), backends.log);
       },
     });
   }
@@ -128,10 +132,19 @@ function carryOut(operation: Operation, backends: Backends, call: Call): Result 
   }
 }
 
-function send(reply: FastifyReply, { status, type, content, headers = {} }: Result): FastifyReply {
+function send(reply: FastifyReply, result: Result, log: Backends['log']): FastifyReply {
+  const { status, type, content, headers = {}, atOnce = false } = result;
   void reply.code(status).headers(headers);
   if (type !== null) void reply.type(type);
-  return reply.send(content ?? undefined);
+  if (content instanceof Readable) {
+    content.once('error', (err: unknown) => {
+      // Fastify cuts the connection; before the head was sent, the error handler answers.
+      if (reply.raw.headersSent) log.error({ err, requestId: reply.request.id }, 'An answer was cut');
+    });
+  }
+  void reply.send(content ?? undefined);
+  if (atOnce) reply.raw.flushHeaders();
+  return reply;
 }
 
 /** One line for each request that changes something, or would have. */

@@ -10,7 +10,6 @@ import { type Backends, installRoutes } from './routing.ts';
 
 export interface AdminDependencies extends Backends {
   readonly listen: ListenAddress;
-  readonly log: Backends['log'] & { error(fields: object, message: string): void };
 }
 
 export interface AdminServer {

@@ -179,7 +179,7 @@ export const serviceOperations: readonly ControlOperation[] = [
     id: 'checkService',
     role: 'developer',
     summary: 'Find out what stands in the way of a service, without creating it',
-    body: { schema: 'NewService' },
+    body: { schema: 'NewService', loose: true },
     answers: { 200: { description: 'What was found', content: { json: 'Preflight' } } },
     handle: async (control, { body }) => {
       const problems = await control.preflight(body);
@@ -217,5 +217,5 @@ function readLogs(control: ControlApi, { target, query, head, signal }: Call): R
   control.getService(target); // refuses what is unknown before the answer begins
   if (head) return text(LINES_TYPE, '');
   const [tail, replica, follow] = [query.number('tail'), query.text('replica'), query.flag('follow')];
-  return lines(control.logs(target, { tail, replica, follow, signal }));
+  return lines(control.logs(target, { tail, replica, follow, signal }), follow);
 }

@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import { EventEmitter } from 'node:events';
 import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { Compile } from 'typebox/schema';
 import { stringify } from 'yaml';
 import type { AuditPage, ControlApi } from '../../../src/contracts/control-api.ts';
@@ -44,9 +43,11 @@ export class MemoryControl implements ControlApi {
   readonly #lines = new Map<string, string[]>();
   readonly #appended = new EventEmitter();
 
-  async createService(body: unknown, actor: string): Promise<ServiceView> {
-    check(SERVICE_BODY, body);
-    return this.#add(specOf(body), actor, null);
+  createService(body: unknown, actor: string): Promise<ServiceView> {
+    return Promise.try(() => {
+      check(SERVICE_BODY, body);
+      return this.#add(specOf(body), actor, null);
+    });
   }
 
   listServices({ status, q }: { status: ServiceStatus | null; q: string | null }): ServiceView[] {
@@ -62,48 +63,58 @@ export class MemoryControl implements ControlApi {
     return this.#find(id).view;
   }
 
-  async cancelService(id: string, actor: string): Promise<ServiceView> {
-    const entry = this.#current(id);
-    entry.view = { ...entry.view, status: 'cancelled', cancelledAt: now(), clusterUrl: null };
-    this.#note(actor, 'service.cancel', entry.view.name);
-    return entry.view;
+  cancelService(id: string, actor: string): Promise<ServiceView> {
+    return Promise.try(() => {
+      const entry = this.#current(id);
+      entry.view = { ...entry.view, status: 'cancelled', cancelledAt: now(), clusterUrl: null };
+      this.#note(actor, 'service.cancel', entry.view.name);
+      return entry.view;
+    });
   }
 
-  async restartService(id: string, actor: string): Promise<ServiceView> {
-    const entry = this.#current(id);
-    this.#rollOut();
-    this.#note(actor, 'service.restart', entry.view.name);
-    return entry.view;
+  restartService(id: string, actor: string): Promise<ServiceView> {
+    return Promise.try(() => {
+      const entry = this.#current(id);
+      this.#rollOut();
+      this.#note(actor, 'service.restart', entry.view.name);
+      return entry.view;
+    });
   }
 
-  async updateService(id: string, body: unknown, actor: string): Promise<ServiceView> {
-    const entry = this.#current(id);
-    check(SERVICE_CHANGE, body);
-    this.#rollOut();
-    entry.view = { ...entry.view, ...merged(entry.view, body), revision: entry.view.revision + 1 };
-    this.#revise(entry, actor, 'update');
-    return entry.view;
+  updateService(id: string, body: unknown, actor: string): Promise<ServiceView> {
+    return Promise.try(() => {
+      const entry = this.#current(id);
+      check(SERVICE_CHANGE, body);
+      this.#rollOut();
+      entry.view = { ...entry.view, ...merged(entry.view, body), revision: entry.view.revision + 1 };
+      this.#revise(entry, actor, 'update');
+      return entry.view;
+    });
   }
 
-  async cloneService(id: string, body: unknown, actor: string): Promise<ServiceView> {
-    const { view } = this.#find(id);
-    check(SERVICE_CHANGE, body);
-    const base = specOf(view);
-    return this.#add(merged({ ...base, name: `${base.name}-copy` }, body), actor, view.id);
+  cloneService(id: string, body: unknown, actor: string): Promise<ServiceView> {
+    return Promise.try(() => {
+      const { view } = this.#find(id);
+      check(SERVICE_CHANGE, body);
+      const base = specOf(view);
+      return this.#add(merged({ ...base, name: `${base.name}-copy` }, body), actor, view.id);
+    });
   }
 
-  async rollbackService(id: string, body: unknown, actor: string): Promise<ServiceView> {
-    const entry = this.#current(id);
-    check(ROLLBACK_BODY, body);
-    const { revision } = body as { revision: number };
-    const target = entry.revisions.find((each) => each.revision === revision);
-    if (target === undefined) {
-      throw new InvalidRequest([{ field: 'revision', message: 'is not a revision of this service' }]);
-    }
-    this.#rollOut();
-    entry.view = { ...entry.view, ...target.spec, revision: entry.view.revision + 1 };
-    this.#revise(entry, actor, `rollback to ${revision}`);
-    return entry.view;
+  rollbackService(id: string, body: unknown, actor: string): Promise<ServiceView> {
+    return Promise.try(() => {
+      const entry = this.#current(id);
+      check(ROLLBACK_BODY, body);
+      const { revision } = body as { revision: number };
+      const target = entry.revisions.find((each) => each.revision === revision);
+      if (target === undefined) {
+        throw new InvalidRequest([{ field: 'revision', message: 'is not a revision of this service' }]);
+      }
+      this.#rollOut();
+      entry.view = { ...entry.view, ...target.spec, revision: entry.view.revision + 1 };
+      this.#revise(entry, actor, `rollback to ${revision}`);
+      return entry.view;
+    });
   }
 
   revisions(id: string): ServiceRevision[] {
@@ -136,8 +147,10 @@ export class MemoryControl implements ControlApi {
     this.#appended.emit('line');
   }
 
-  async preflight(body: unknown): Promise<readonly Problem[]> {
-    return problemsOf(SERVICE_BODY, body);
+  preflight(body: unknown): Promise<readonly Problem[]> {
+    return Promise.try(() => {
+      return problemsOf(SERVICE_BODY, body);
+    });
   }
 
   exportServices(id: string | null): string {

@@ -17,7 +17,8 @@ export interface StartedAdmin {
   readonly logged: object[];
   /** Every token that was looked at. */
   readonly seen: string[];
-  call(token: Token | null, method: string, path: string, body?: unknown): Promise<Response>;
+  /** Sends a request; a body that is text goes out as it is. */
+  readonly call: (token: Token | null, method: string, path: string, body?: unknown) => Promise<Response>;
 }
 
 const started: AdminServer[] = [];
