@@ -98,24 +98,29 @@ export class Database {
 }
 
 function prepare(db: DatabaseSync, path: string): void {
-  // In this order: with exclusive locking from the start, WAL needs no memory that is shared with other processes,
-  // and the first transaction takes the lock for good.
-  db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
-  db.exec('PRAGMA foreign_keys = ON; BEGIN IMMEDIATE');
+  // Before anything is read: WAL then needs no memory that is shared with other processes, and the first transaction
+  // takes the lock for good.
+  db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA foreign_keys = ON');
+  const version = versionOf(db, path);
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE');
+  for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+  db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
+}
+
+/** How many migrations the database has had. Throws where it is not ours to change. */
+function versionOf(db: DatabaseSync, path: string): number {
   const version = pragma(db, 'user_version');
+  const ours = pragma(db, 'application_id') === APPLICATION_ID;
+  if (!ours && db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined) {
+    throw new StoreError(`${path} is a database of another program: move it away, or give another dataDir`);
+  }
   if (version > MIGRATIONS.length) {
     throw new StoreError(
       `${path} was written by a newer Realmgate (version ${version} of its tables, ${MIGRATIONS.length} is known ` +
         'here): run that one, or give another dataDir',
     );
   }
-  const ours = pragma(db, 'application_id') === APPLICATION_ID;
-  const empty = db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
-  if (!ours && !empty) {
-    throw new StoreError(`${path} is a database of another program: move it away, or give another dataDir`);
-  }
-  for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
-  db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
+  return version;
 }
 
 function pragma(db: DatabaseSync, name: 'user_version' | 'application_id'): number {

@@ -89,9 +89,9 @@ export class Store {
     return row === undefined ? null : readService(row);
   }
 
-  /** The current service of this name, be it in force or pending. */
-  serviceByName(name: string): StoredService | null {
-    const holder = this.#claims.holder('name', name);
+  /** The current service that has this name or endpoint, or will have it once its pending revision is in force. */
+  holder(field: 'name' | 'endpoint', value: string): StoredService | null {
+    const holder = this.#claims.holder(field, value);
     return holder === null ? null : this.service(holder);
   }
 
