@@ -1,9 +1,11 @@
 import { startAdmin } from './admin/server.ts';
+import { AdminTokens } from './app/admin-tokens.ts';
 import { prepareDataDir } from './app/data-dir.ts';
-import { ExampleService } from './app/example-service.ts';
+import { realmViews, routeViews } from './app/gateway-views.ts';
 import { readiness } from './app/readiness.ts';
 import { Realms } from './app/realms.ts';
 import { Reloads } from './app/reload.ts';
+import { openServices } from './app/services.ts';
 import { bindError, StartUpError } from './app/start-up-error.ts';
 import { Teardown } from './app/teardown.ts';
 import { formatFault, loadSettings } from './config/load.ts';
@@ -86,14 +88,43 @@ async function compose(
   log: Logger,
   teardown: Teardown,
 ): Promise<App> {
-  const { dataDir, embeddedRealm, example, gateway } = settings;
+  const { dataDir, embeddedRealm, gateway } = settings;
   let stopping = false;
   await prepareDataDir(dataDir);
 
-  const realms = new Realms({ dataDir, log }, (snapshots) => pool.publish({ realms: snapshots }));
+  const realms = new Realms({ dataDir, log }, (snapshots) => {
+    adminTokens.changed();
+    pool.publish({ realms: snapshots });
+  });
+  const adminTokens = new AdminTokens(realms, () => realms.snapshots());
+  const reloads = new Reloads(settings, {
+    configFile,
+    log,
+    apply: async (changed, changedFiles) => {
+      watch.update(changedFiles);
+      await realms.apply(changed.realms, changed.gateway.publicUrl);
+      adminTokens.changed();
+      pool.publish({ gateway: changed.gateway, routes: changed.routes, realms: realms.snapshots() });
+      health.apply(changed.routes);
+      services?.registry.settingsChanged();
+    },
+  });
+  const services = openServices({
+    settings: () => reloads.current,
+    plane: {
+      publish: (routes) => pool.publish({ services: routes }),
+      load: () => pool.load(),
+      waiting: () => pool.waiting(),
+    },
+    gatewayUrl: () => gatewayUrl,
+    log,
+  });
+  teardown.add(() => services?.close());
   const pool = new WorkerPool({
     questions: realms,
-    services: { awaitUpstream: () => Promise.resolve(false) },
+    services: {
+      awaitUpstream: (...question) => services?.registry.awaitUpstream(...question) ?? Promise.resolve(false),
+    },
     rates: new RateLedger(),
     places: new ConcurrencyLedger(),
     log,
@@ -106,16 +137,6 @@ async function compose(
     );
     pool.publish({ unhealthy });
   });
-  const reloads = new Reloads(settings, {
-    configFile,
-    log,
-    apply: async (changed, changedFiles) => {
-      watch.update(changedFiles);
-      await realms.apply(changed.realms, changed.gateway.publicUrl);
-      pool.publish({ gateway: changed.gateway, routes: changed.routes, realms: realms.snapshots() });
-      health.apply(changed.routes);
-    },
-  });
   const watch = watchFiles(files, () => void reloads.request());
   teardown.add(() => watch.close());
   const processMetrics = new ProcessMetrics('primary');
@@ -123,6 +144,8 @@ async function compose(
   const port = await pool.bind(gateway.listen).catch((error: unknown) => {
     throw bindError('gateway', authorityOf(gateway.listen), error);
   });
+  const scheme = gateway.tls === null ? 'http' : 'https';
+  const gatewayUrl = `${scheme}://${authorityOf({ ...gateway.listen, port })}`;
   // The workers load while the rest starts.
   pool.fork(gateway.workers);
 
@@ -142,13 +165,25 @@ async function compose(
           process: processMetrics,
         });
       },
+      access: () => {
+        const { admin: administration, gateway: edge } = reloads.current;
+        return { ...administration, tokenBytes: edge.limits.tokenBytes };
+      },
+      authenticate: (token) => adminTokens.authenticate(token, reloads.current.admin.realm),
+      control: services?.api ?? null,
+      gateway: {
+        routes: () => [
+          ...routeViews(reloads.current.routes, 'static'),
+          ...routeViews(services?.registry.routes() ?? [], 'service'),
+        ],
+        realms: () => realmViews(realms.statuses(), Date.now()),
+        explain: (question) => pool.explain(question),
+      },
     }).catch((error: unknown) => {
       throw bindError('admin listener', authorityOf(settings.admin.listen), error);
     }),
     (server) => server.close(),
   );
-  const service = example === null ? null : new ExampleService(example, log);
-  teardown.add(() => service?.stop());
   const embedded =
     embeddedRealm === null
       ? null
@@ -161,10 +196,19 @@ async function compose(
   const startRealms = async (): Promise<void> => {
     await embedded;
     await realms.apply(settings.realms, gateway.publicUrl);
+    adminTokens.changed();
   };
-  const [{ url: adminUrl }] = await Promise.all([admin, startRealms(), service?.start()]);
+  const [{ url: adminUrl }] = await Promise.all([admin, startRealms()]);
+  // Every listener is bound: nothing that runs now would have to end again for want of a port.
+  void services?.begin();
   await pool
-    .start({ gateway, routes: settings.routes, services: [], realms: realms.snapshots(), unhealthy: [] })
+    .start({
+      gateway,
+      routes: settings.routes,
+      services: services?.registry.routes() ?? [],
+      realms: realms.snapshots(),
+      unhealthy: [],
+    })
     .catch((error: unknown) => {
       if (!(error instanceof WorkerStartError)) throw error;
       throw new StartUpError(`The workers cannot start: ${error.message}`);
@@ -172,8 +216,6 @@ async function compose(
 
   health.apply(settings.routes); // what it finds goes to workers that are there
   reloads.begin();
-  const scheme = gateway.tls === null ? 'http' : 'https';
-  const gatewayUrl = `${scheme}://${authorityOf({ ...gateway.listen, port })}`;
   log.info({ event: 'listening', gateway: gatewayUrl, admin: adminUrl }, 'Realmgate is ready');
   return {
     settings,

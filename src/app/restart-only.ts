@@ -11,6 +11,9 @@ export function changesNeedingRestart(running: Settings, changed: Settings): str
     ['gateway.timeouts.header', running.gateway.timeouts.header, changed.gateway.timeouts.header],
     ['admin.listen', running.admin.listen, changed.admin.listen],
     ['embeddedRealm', running.embeddedRealm, changed.embeddedRealm],
+    ['services.driver', running.services.driver, changed.services.driver],
+    ['services.secretsKey', running.services.secretsKey, changed.services.secretsKey],
+    ['services.local', running.services.local, changed.services.local],
     ['example', running.example, changed.example],
   ];
   return pairs
@@ -24,11 +27,13 @@ export function changesNeedingRestart(running: Settings, changed: Settings): str
  */
 export function keepingRestartOnly(running: Settings, changed: Settings): Settings {
   const { gateway, admin, dataDir, embeddedRealm, example } = running;
+  const { driver, secretsKey, local } = running.services;
   return {
     ...changed,
     dataDir,
     embeddedRealm,
     example,
+    services: { ...changed.services, driver, secretsKey, local },
     admin: { ...changed.admin, listen: admin.listen },
     gateway: {
       ...changed.gateway,

@@ -9,10 +9,12 @@ export interface Running {
 
 /** A first call with the embedded realm's first user, as lines to paste; null where none would work. */
 export function firstSteps({ settings, gatewayUrl, adminUrl }: Running): string | null {
-  const { embeddedRealm, routes, realms } = settings;
+  const { embeddedRealm, example, routes, realms } = settings;
   const user = embeddedRealm?.users[0];
   const realm = realms.find(({ name }) => name === embeddedRealm?.name);
-  const endpoint = routes.find((route) => route.realm === realm?.name && route.endpoint !== null)?.endpoint;
+  const endpoint =
+    example?.endpoint ??
+    routes.find((route) => route.realm === realm?.name && route.endpoint !== null)?.endpoint;
   if (user === undefined || realm === undefined || endpoint === undefined || endpoint === null) return null;
   const { endpoints, grants } = realm.passthrough;
   if (!endpoints.includes('token') || !grants.includes('password')) return null;
@@ -29,7 +31,7 @@ export function firstSteps({ settings, gatewayUrl, adminUrl }: Running): string 
   const service = quoted(gatewayUrl + endpoint);
   return `
 Realmgate is ready: the gateway is ${gatewayUrl}, the admin listener ${adminUrl}.
-${settings.example === null ? '' : `The service behind ${endpoint} is an example program that serve starts; services from git repositories come with the registry.\n`}
+${example === null ? '' : `The service behind ${endpoint} runs from a git repository that was made of ${example.directory}.\n`}
 Get a token, then call the service with it and without it:
 
   TOKEN=$(${curl} -s ${form.join(' ')} ${quoted(token)} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')

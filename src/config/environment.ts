@@ -1,7 +1,21 @@
-/** The password for `realmgate token`, where neither the process list nor a file shall show it; null = not set. */
+/** The password of who signs in, where neither the process list nor a file shall show it; null = not set. */
 export function passwordFromEnvironment(): string | null {
-  const value = process.env['REALMGATE_PASSWORD'];
-  return value === undefined || value === '' ? null : value;
+  return textOf('REALMGATE_PASSWORD');
+}
+
+/** The token for the admin API; null = not set. */
+export function tokenFromEnvironment(): string | null {
+  return textOf('REALMGATE_TOKEN');
+}
+
+/** Where the admin API is; null = not set. */
+export function adminUrlFromEnvironment(): string | null {
+  return textOf('REALMGATE_ADMIN_URL');
+}
+
+/** Whether the user wants no colours anywhere: https://no-color.org. */
+export function noColour(): boolean {
+  return textOf('NO_COLOR') !== null;
 }
 
 /** What a service's program gets of this process's environment: where programs and its home are, and no secret. */
@@ -12,4 +26,21 @@ export function serviceEnvironment(): Record<string, string> {
     if (value !== undefined) passed[name] = value;
   }
   return passed;
+}
+
+/** What git gets: as `serviceEnvironment`, and how it reaches the hosts of this network. */
+export function gitEnvironment(): Record<string, string> {
+  const passed = serviceEnvironment();
+  const network = 'HTTPS_PROXY HTTP_PROXY ALL_PROXY NO_PROXY https_proxy http_proxy all_proxy no_proxy';
+  const authorities = 'GIT_SSL_CAINFO GIT_SSL_CAPATH SSL_CERT_FILE SSL_CERT_DIR';
+  for (const name of `${network} ${authorities}`.split(' ')) {
+    const value = process.env[name];
+    if (value !== undefined) passed[name] = value;
+  }
+  return passed;
+}
+
+function textOf(name: string): string | null {
+  const value = process.env[name];
+  return value === undefined || value === '' ? null : value;
 }

@@ -8,8 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { freePort } from '../support/free-port.ts';
-import { groupMembers } from '../support/process-group.ts';
+import { portRange } from '../support/free-port.ts';
 import { findPart, requireParts } from '../support/require.ts';
 import { RealmServer } from './realm-server.ts';
 import {
@@ -17,6 +16,7 @@ import {
   ROOT,
   runs,
   serve,
+  servicesOf,
   ServeProcess,
   signal,
   temporaryFolder,
@@ -239,24 +239,25 @@ describe('kill -9 of the primary', () => {
     await process.exited;
   });
 
-  test('ends the example service, and the next start finds its port free', async () => {
+  test('ends the services, and the next start runs them again', async () => {
     const realm = await RealmServer.start();
-    const port = await freePort();
     const config = {
       realms: [realm.settings],
-      routes: [{ name: 'hello', endpoint: '/', upstream: [`http://127.0.0.1:${port}`] }],
-      example: { directory: join(ROOT, 'config/examples/hello'), port },
+      services: { local: { portRange: await portRange() } },
+      example: { directory: join(ROOT, 'config/examples/hello') },
     };
-    const { process } = await serve(config);
-    const group = childrenOf(process.pid).find((pid) => groupMembers(pid).length > 0)!;
+    const { process, gateway } = await serve(config);
+    const headers = { authorization: `Bearer ${await realm.token()}` };
+    expect((await fetch(`${gateway}/hello`, { headers })).status).toBe(200);
+    const processes = servicesOf(process);
+    expect(processes.length).toBeGreaterThan(0);
 
     process.kill('SIGKILL');
     await until(() => !runs(process.pid));
     const next = await serve(config, { folder: process.folder });
 
-    const headers = { authorization: `Bearer ${await realm.token()}` };
-    expect((await fetch(next.gateway, { headers })).status).toBe(200);
-    await until(() => groupMembers(group).length === 0);
+    expect((await fetch(`${next.gateway}/hello`, { headers })).status).toBe(200);
+    await until(() => !processes.some(runs));
   });
 });
 

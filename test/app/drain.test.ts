@@ -7,10 +7,9 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 
-import { freePort } from '../support/free-port.ts';
-import { groupMembers } from '../support/process-group.ts';
+import { portRange } from '../support/free-port.ts';
 import { RealmServer } from './realm-server.ts';
-import { childrenOf, ROOT, runs, serve, type ServeProcess, until } from './serve-process.ts';
+import { ROOT, runs, serve, servicesOf, type ServeProcess, until } from './serve-process.ts';
 import { startHeldService, startService } from './upstream.ts';
 
 interface Started {
@@ -204,23 +203,26 @@ describe('a drain', () => {
     expect(await started.process.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('ends the whole process group of the example service, after the requests to it', async () => {
+  test('ends every process of the services, after the requests to them', async () => {
     const realm = await RealmServer.start();
-    const port = await freePort();
     const { process, gateway } = await serve({
       realms: [realm.settings],
-      routes: [{ name: 'hello', endpoint: '/hello', upstream: [`http://127.0.0.1:${port}`] }],
-      example: { directory: join(ROOT, 'config/examples/hello'), port },
+      services: { local: { portRange: await portRange() } },
+      example: { directory: join(ROOT, 'config/examples/hello') },
     });
     const headers = { authorization: `Bearer ${await realm.token()}` };
-    expect((await fetch(`${gateway}/hello`, { headers })).status).toBe(200);
-    const group = childrenOf(process.pid).find((pid) => groupMembers(pid).length > 0)!;
-    expect(groupMembers(group).length).toBeGreaterThan(1);
+    const events = await fetch(`${gateway}/hello/events`, { headers });
+    expect(events.status).toBe(200);
+    const processes = servicesOf(process);
+    expect(processes.length).toBeGreaterThan(1);
 
-    expect(await process.stop()).toEqual({ code: 0, signal: null });
+    process.kill('SIGTERM');
+    await until(() => refused(gateway));
+    expect(processes.filter(runs)).toEqual(processes);
+    await events.body?.cancel();
 
-    expect(groupMembers(group)).toEqual([]);
-    expect(runs(group)).toBe(false);
+    expect(await process.exited).toEqual({ code: 0, signal: null });
+    expect(processes.filter(runs)).toEqual([]);
   });
 });
 

@@ -158,7 +158,8 @@ describe('a changed configuration', () => {
       },
       admin: { listen: `127.0.0.1:${await freePort()}`, realm: 'demo' },
       embeddedRealm: { listen: `127.0.0.1:${await freePort()}`, name: 'demo', users: USERS },
-      example: { directory: join(ROOT, 'config/examples/hello'), port: await freePort() },
+      services: { local: { portRange: '25000-25099' } },
+      example: { directory: join(ROOT, 'config/examples/hello') },
       routes: [{ name: 'new', endpoint: '/new', upstream: [service] }],
     });
 
@@ -171,6 +172,7 @@ describe('a changed configuration', () => {
       'gateway.timeouts.header',
       'admin.listen',
       'embeddedRealm',
+      'services.local',
       'example',
     ]);
     expect((await fetch(`${gateway}/new`, { headers })).status).toBe(200);

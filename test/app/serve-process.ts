@@ -208,6 +208,14 @@ export function childrenOf(parent: number): number[] {
     .filter((pid) => statOf(pid)?.[1] === String(parent) && runs(pid));
 }
 
+/** Ids of every process that runs for its services, however deep. */
+export function servicesOf(process: ServeProcess): number[] {
+  const workers = new Set(process.workers());
+  const below = (parent: number): number[] =>
+    childrenOf(parent).flatMap((pid) => (workers.has(pid) ? [] : [pid, ...below(pid)]));
+  return below(process.pid);
+}
+
 /** proc(5): the fields from `state` on; undefined = there is no such process. */
 function statOf(pid: number): string[] | undefined {
   try {

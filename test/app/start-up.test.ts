@@ -20,16 +20,6 @@ async function takenPort(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function portIsFree(port: number): Promise<boolean> {
-  const server = createTcpServer().listen(port, '127.0.0.1');
-  const free = await once(server, 'listening').then(
-    () => true,
-    () => false,
-  );
-  server.close();
-  return free;
-}
-
 /** Waits for the failure; nothing it had started may be left. */
 async function failure(process: ServeProcess): Promise<{ code: number | null; lines: string[] }> {
   const { pid } = process;
@@ -85,12 +75,11 @@ describe('a start that the machine does not allow', () => {
     expect(process.lines).toEqual([]);
   });
 
-  test('embedded realm port in use: one line, exit 1, and no example runs', async () => {
+  test('embedded realm port in use: one line, exit 1, and no service was started', async () => {
     const port = await takenPort();
-    const example = await freePort();
     const process = new ServeProcess({
       embeddedRealm: { listen: `127.0.0.1:${port}`, name: 'demo', users: USERS },
-      example: { directory: EXAMPLE, port: example },
+      example: { directory: EXAMPLE },
     });
 
     expect(await failure(process)).toEqual({
@@ -99,18 +88,27 @@ describe('a start that the machine does not allow', () => {
         `realmgate: The embedded realm cannot listen on 127.0.0.1:${port}: another program uses that port; stop it or choose another port`,
       ],
     });
-    expect(await portIsFree(example)).toBe(true);
+    expect(existsSync(join(process.folder, 'data/logs'))).toBe(false);
   });
 
-  test('port of the example in use: one line, exit 1, since its answers would be those of another program', async () => {
+  test('data directory that another serve uses: one line, exit 1', async () => {
     const realm = await RealmServer.start();
-    const port = await takenPort();
-    const process = new ServeProcess({ realms: [realm.settings], example: { directory: EXAMPLE, port } });
+    const first = await serve({ realms: [realm.settings] });
+    const process = new ServeProcess({ realms: [realm.settings] }, { folder: first.process.folder });
+
+    const { code, lines } = await failure(process);
+    expect({ code, lines: lines.length }).toEqual({ code: 1, lines: 1 });
+    expect(lines[0]).toContain(join(first.process.folder, 'data'));
+  });
+
+  test('driver that this version lacks: one line, exit 1', async () => {
+    const realm = await RealmServer.start();
+    const process = new ServeProcess({ realms: [realm.settings], services: { driver: 'kubernetes' } });
 
     expect(await failure(process)).toEqual({
       code: 1,
       lines: [
-        `realmgate: The example service cannot listen on 127.0.0.1:${port}: another program uses that port; stop it or choose another port`,
+        'realmgate: This version runs services on this machine only: set services.driver to local, or to none where no services are run',
       ],
     });
   });

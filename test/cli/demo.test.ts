@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { expect, onTestFinished, test } from 'vitest';
 
-import { freePort } from '../support/free-port.ts';
+import { freePort, portRange } from '../support/free-port.ts';
 import { ROOT, runRealmgate } from './run-realmgate.ts';
 
 interface Place {
@@ -22,11 +22,12 @@ async function demoFolder(edit: (text: string) => string = (text) => text): Prom
   cpSync(join(ROOT, 'config/examples'), join(folder, 'config/examples'), { recursive: true });
   let text = readFileSync(join(ROOT, 'config/local.yaml'), 'utf8');
   let gateway = 0;
-  for (const port of [8080, 8081, 8082, 8787]) {
+  for (const port of [8080, 8081, 8082]) {
     const free = await freePort();
     if (port === 8080) gateway = free;
     text = text.replaceAll(String(port), String(free));
   }
+  text += `services: { local: { portRange: ${await portRange()} } }\n`;
   writeFileSync(join(folder, 'config/local.yaml'), edit(text));
   return { folder, gateway };
 }
@@ -49,13 +50,13 @@ test('prints the claims of a token, a 200 with it and a 401 without, and exits 0
 
 test('exits 1 when an answer is not as it should be', async () => {
   const { folder } = await demoFolder((text) =>
-    text.replace('    # Only for some callers:', '    access: { roles: ["realm:nobody-has-it"] }\n    #'),
+    text.replace('    clients: [istio]', '    clients: [another]'),
   );
 
   const { code, out } = await runRealmgate(['demo'], folder);
 
   expect(code).toBe(1);
-  expect(out).toContain('403 Forbidden');
+  expect(out).toContain('401 Unauthorized');
   expect(out).toContain('This is not as it should be');
 });
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import { firstSteps } from '../../src/cli/first-steps.ts';
 import { ServeProcess } from '../app/serve-process.ts';
-import { freePort } from '../support/free-port.ts';
+import { freePort, portRange } from '../support/free-port.ts';
 import { ROOT, runRealmgate } from './run-realmgate.ts';
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
@@ -15,15 +15,14 @@ async function startLocal(
   user: { username: string; password: string },
   changes: object = {},
 ): Promise<ServeProcess> {
-  const port = await freePort();
   const process = new ServeProcess({
     embeddedRealm: {
       listen: `127.0.0.1:${await freePort()}`,
       name: 'demo',
       users: [{ ...user, roles: [] }],
     },
-    routes: [{ name: 'hello', endpoint: '/hello', upstream: [`http://127.0.0.1:${port}`] }],
-    example: { directory: join(ROOT, 'config/examples/hello'), port },
+    services: { local: { portRange: await portRange() } },
+    example: { directory: join(ROOT, 'config/examples/hello') },
     ...changes,
   });
   await process.listening();
@@ -76,7 +75,7 @@ describe('the first steps on standard error', () => {
 
     expect(firstSteps({ settings, ...at })).toContain('TOKEN=');
     expect(firstSteps({ settings: { ...settings, embeddedRealm: null }, ...at })).toBeNull();
-    expect(firstSteps({ settings: { ...settings, routes: [] }, ...at })).toBeNull();
+    expect(firstSteps({ settings: { ...settings, example: null }, ...at })).toBeNull();
     const passthrough = { ...realm!.passthrough, grants: ['refresh_token'] };
     expect(firstSteps({ settings: { ...settings, realms: [{ ...realm!, passthrough }] }, ...at })).toBeNull();
   });

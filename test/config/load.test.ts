@@ -72,7 +72,6 @@ const DEFAULTS: Settings = {
       portRange: { first: 20_000, last: 20_999 },
       restartBackoff: { first: 1000, max: 60_000, resetAfter: 600_000 },
     },
-    kubernetes: { namespace: 'services', kubeconfig: null, image: 'realmgate' },
   },
   example: null,
 };

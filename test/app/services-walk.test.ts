@@ -1,0 +1,138 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect, test } from 'vitest';
+import { type Finished, runRealmgate } from '../cli/run-realmgate.ts';
+import { freePort } from '../support/free-port.ts';
+import { ROOT, serve, temporaryFolder } from './serve-process.ts';
+
+const SERVER = `
+import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
+const { PORT, MODEL_NAME, HYPERPLANE_CUSTOM_SECRET_KEY_OPENAI_KEY: key } = process.env;
+createServer((request, response) => {
+  console.log('asked for', request.url, 'with the key', key);
+  const file = readFileSync(process.env.HYPERPLANE_SECRETS_DIR + '/openai/openai-key', 'utf8');
+  response.end(JSON.stringify({ says: 'SAYS', model: MODEL_NAME, secret: key === file && key.length }));
+}).listen(PORT, '127.0.0.1', () => console.log('listens'));
+`;
+
+/** A repository with a service that says what it is given. */
+function repository(): { url: string; commit(says: string): void } {
+  const folder = join(temporaryFolder(), 'summary');
+  mkdirSync(folder);
+  const git = (...args: string[]): void => {
+    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', '-C', folder, ...args], {
+      stdio: 'pipe',
+    });
+  };
+  const commit = (says: string): void => {
+    writeFileSync(join(folder, 'server.mjs'), SERVER.replace('SAYS', says));
+    writeFileSync(join(folder, 'run.sh'), 'exec node server.mjs\n');
+    git('add', '-A');
+    git('commit', '-qm', says);
+  };
+  git('init', '-q', '-b', 'main');
+  commit('first');
+  return { url: pathToFileURL(folder).href, commit };
+}
+
+test('a service from its repository to its end, and back: by the command line and as its clients see it', async () => {
+  const first = 20_000 + 10 * Math.floor(Math.random() * 150);
+  const realmPort = await freePort();
+  const { process, gateway, admin } = await serve({
+    admin: { realm: 'demo' },
+    embeddedRealm: {
+      listen: `127.0.0.1:${realmPort}`,
+      name: 'demo',
+      users: [
+        { username: 'alice', password: 'alice', roles: [] },
+        { username: 'admin', password: 'admin', roles: ['realmgate-admin'] },
+      ],
+    },
+    services: { local: { portRange: `${first}-${first + 9}` } },
+    example: { directory: join(ROOT, 'config/examples/hello') },
+  });
+  const sign = await runRealmgate([
+    'token',
+    '--user',
+    'admin',
+    '--password',
+    'admin',
+    '--url',
+    `${gateway}/auth/realms/demo`,
+  ]);
+  expect(sign).toMatchObject({ code: 0, err: '' });
+  const token = sign.out.trim();
+
+  const realmgate = async (...args: string[]): Promise<Finished> => {
+    const finished = await runRealmgate([...args, '--admin-url', admin], ROOT, { REALMGATE_TOKEN: token });
+    expect({ args, ...finished }).toMatchObject({ code: 0 });
+    return finished;
+  };
+  const call = async (path: string): Promise<{ status: number; body: Record<string, unknown> }> => {
+    const answer = await fetch(gateway + path, { headers: { authorization: `Bearer ${token}` } });
+    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+  };
+
+  // `hello` is there from the start, from the repository that was made of its directory.
+  expect(await call('/hello')).toMatchObject({ status: 200, body: { user: 'admin' } });
+  expect((await realmgate('services', 'list')).out).toMatch(/^hello .*running/m);
+
+  // A second one, with a parameter and a secret.
+  const source = repository();
+  const key = join(temporaryFolder(), 'key');
+  writeFileSync(key, 'sk-0123456789');
+  await realmgate('secrets', 'set', 'openai', '--from-file', `openai-key=${key}`);
+  await realmgate(
+    ...['services', 'create', '--name', 'summary', '--endpoint', '/summary', '--git', source.url],
+    ...['--path', 'run.sh', '--param', 'model-name=small', '--secret', 'openai', '--wait'],
+  );
+  expect(await call('/summary/x')).toEqual({
+    status: 200,
+    body: { says: 'first', model: 'small', secret: 13 },
+  });
+
+  // Its logs, without the secret that it prints.
+  const logs = (await realmgate('services', 'logs', 'summary')).out;
+  expect(logs).toContain('listens');
+  expect(logs).toContain('asked for /x with the key ***');
+  expect(logs).not.toContain('sk-0123456789');
+
+  // Changed code comes with a restart.
+  source.commit('second');
+  expect(await call('/summary')).toMatchObject({ body: { says: 'first' } });
+  await realmgate('services', 'restart', 'summary');
+  expect(await call('/summary')).toMatchObject({ body: { says: 'second' } });
+
+  // A clone at another endpoint lives beside it.
+  await realmgate(
+    'services',
+    'clone',
+    'summary',
+    '--name',
+    'copy',
+    '--endpoint',
+    '/copy',
+    '--param',
+    'model-name=large',
+  );
+  expect(await call('/copy')).toMatchObject({ status: 200, body: { model: 'large' } });
+  expect(await call('/summary')).toMatchObject({ status: 200, body: { model: 'small' } });
+
+  // Cancelled, it is gone at once, and its history stays.
+  const { id } = JSON.parse((await realmgate('services', 'show', 'summary', '--json')).out) as { id: string };
+  await realmgate('services', 'cancel', 'summary');
+  expect(await call('/summary')).toMatchObject({ status: 404, body: { code: 'no_such_service' } });
+  expect((await realmgate('services', 'logs', id)).out).toContain('listens');
+  expect((await realmgate('services', 'events', id)).out).toContain('cancelled');
+
+  // And back, from the past one.
+  await realmgate('services', 'clone', id, '--name', 'summary');
+  expect(await call('/summary')).toMatchObject({ status: 200, body: { says: 'second', model: 'small' } });
+
+  // What runs survives the program, also a second start.
+  expect(await process.stop()).toEqual({ code: 0, signal: null });
+  expect(process.lines.join('\n') + process.stderr).not.toContain('sk-0123456789');
+}, 120_000);
