@@ -93,7 +93,8 @@ set -m # a process group of its own
   [[ ! -w /proc/self/oom_score_adj ]] || echo 300 > /proc/self/oom_score_adj
   unset REALMGATE_GUARD
   export REALMGATE_REPLICA=$marker
-  exec "$@" 3>&- 4<&- 5<&-
+  for fd in {3..255}; do exec {fd}>&-; done # also the one that bash reads this script from
+  exec "$@"
 ) &
 main=$!
 set +m

@@ -9,17 +9,20 @@ import { GitCache } from '../../../../src/control/git/git-cache.ts';
 import { freePort } from '../../../support/free-port.ts';
 import { SourceRepository, temporaryDirectory } from '../../git/source-repository.ts';
 
-/** A program that listens on its port and answers with its process id; `/VARIABLE` gives that variable. */
-export const SERVER = `
+/** A program that listens on its port and answers with its process id; `/VARIABLE` gives that variable.
+ * Where there is a file `unwell`, it answers 500. */
+const SERVER = `
+const { existsSync } = require('node:fs');
 require('node:http').createServer((request, response) => {
-  const variable = process.env[request.url.slice(1)];
-  response.end(variable ?? String(process.pid));
+  if (existsSync('unwell')) response.statusCode = 500;
+  response.end(process.env[request.url.slice(1)] ?? String(process.pid));
 }).listen(Number(process.env.PORT), '127.0.0.1', () => console.log('listening'));
 `;
 
-export const RUN_SERVER = 'exec node server.cjs\n';
+/** Files of a service that only runs it. */
+export const APP = { 'run.sh': 'exec node server.cjs\n', 'server.cjs': SERVER };
 
-export const ENVIRONMENT: Environment = {
+const ENVIRONMENT: Environment = {
   name: 'default',
   variables: {},
   interpreters: { bash: null, python: null, node: null },
@@ -40,6 +43,36 @@ export interface Changes {
   readonly replicas?: number;
   readonly service?: string;
   readonly lastCommit?: string;
+}
+
+/** As the registry would make it. */
+export async function deployment(
+  id: string,
+  repository: SourceRepository,
+  changes: Changes,
+): Promise<Deployment> {
+  const { service = 'app', secrets = {}, credentials = null, replicas = 1, lastCommit = null } = changes;
+  const spec: ServiceSpec = {
+    name: 'app',
+    endpoint: '/app',
+    environment: 'default',
+    type: 'shell',
+    path: 'run.sh',
+    port: await freePort(),
+    minReplicas: 1,
+    maxReplicas: 10,
+    git: repository.source(),
+    parameters: {},
+    secrets: Object.keys(secrets),
+    fixedPort: false,
+    stripPrefix: true,
+    access: { roles: [], scopes: [], clients: [] },
+    public: false,
+    health: null,
+    ...changes.spec,
+  };
+  const environment = { ...ENVIRONMENT, ...changes.environment };
+  return { id, serviceId: service, spec, environment, secrets, credentials, lastCommit, replicas };
 }
 
 const PATH = process.env['PATH'] ?? '';
@@ -90,35 +123,7 @@ export class TestDriver {
     const repository = files instanceof SourceRepository ? files : new SourceRepository();
     if (!(files instanceof SourceRepository)) repository.commit(files);
     const id = `d${++this.#deployments}-${changes.service ?? 'app'}`;
-    const spec: ServiceSpec = {
-      name: 'app',
-      endpoint: '/app',
-      environment: 'default',
-      type: 'shell',
-      path: 'run.sh',
-      port: await freePort(),
-      minReplicas: 1,
-      maxReplicas: 10,
-      git: repository.source(),
-      parameters: {},
-      secrets: Object.keys(changes.secrets ?? {}),
-      fixedPort: false,
-      stripPrefix: true,
-      access: { roles: [], scopes: [], clients: [] },
-      public: false,
-      health: null,
-      ...changes.spec,
-    };
-    this.driver.deploy({
-      id,
-      serviceId: changes.service ?? 'app',
-      spec,
-      environment: { ...ENVIRONMENT, ...changes.environment },
-      secrets: changes.secrets ?? {},
-      credentials: changes.credentials ?? null,
-      lastCommit: changes.lastCommit ?? null,
-      replicas: changes.replicas ?? 1,
-    });
+    this.driver.deploy(await deployment(id, repository, changes));
     return id;
   }
 
@@ -150,7 +155,10 @@ export class TestDriver {
   async lines(service = 'app', query: { tail?: number; replica?: string } = {}): Promise<string[]> {
     const { tail = null, replica = null } = query;
     const { signal } = new AbortController();
-    return Array.fromAsync(this.driver.logs(service, { tail, replica, follow: false, signal }));
+    const lines: string[] = [];
+    for await (const line of this.driver.logs(service, { tail, replica, follow: false, signal }))
+      lines.push(line);
+    return lines;
   }
 }
 
