@@ -198,7 +198,7 @@ async function compose(
     await realms.apply(settings.realms, gateway.publicUrl);
     adminTokens.changed();
   };
-  const [{ url: adminUrl }] = await Promise.all([admin, startRealms()]);
+  const [{ url: adminUrl }] = await Promise.all([admin, startRealms(), services?.prepare()]);
   // Every listener is bound: nothing that runs now would have to end again for want of a port.
   void services?.begin();
   await pool

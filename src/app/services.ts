@@ -1,7 +1,6 @@
 import { join, resolve } from 'node:path';
 import { gitEnvironment, serviceEnvironment } from '../config/environment.ts';
 import type { ControlApi } from '../contracts/control-api.ts';
-import type { ServiceSpec } from '../contracts/service.ts';
 import type { Settings } from '../contracts/settings.ts';
 import { createLocalDriver } from '../control/drivers/local/local-driver.ts';
 import { GitCache } from '../control/git/git-cache.ts';
@@ -30,7 +29,9 @@ export interface ServicesOptions {
 export interface Services {
   readonly registry: Registry;
   readonly api: ControlApi;
-  /** Ends what an earlier run left and starts every service; the example's too, where there is one. Never rejects. */
+  /** Makes the example's service where there is none, without starting it. Never rejects. */
+  prepare(): Promise<void>;
+  /** Ends what an earlier run left and starts every service. Never rejects. */
   begin(): Promise<void>;
   close(): Promise<void>;
 }
@@ -112,12 +113,18 @@ export function openServices({ settings, plane, gatewayUrl, log }: ServicesOptio
   return {
     registry,
     api: controlApi(registry, secrets, environments, store),
-    begin: async () => {
-      // Before the services start: they run what is there now.
-      const repository = example === null ? null : await exampleSource(example, dataDir, log);
-      await registry.begin().catch((err: unknown) => log.error({ err }, 'The services cannot be started'));
-      if (example !== null && repository !== null) await startExample(registry, example, repository, log);
+    prepare: async () => {
+      if (example === null) return;
+      const { name, endpoint, directory } = example;
+      try {
+        const git = await exampleRepository(example, dataDir, gitEnvironment());
+        registry.admit({ name, endpoint, path: 'run.sh', git }, ACTOR);
+      } catch (err) {
+        log.error({ err, directory }, 'The example service cannot be made');
+      }
     },
+    begin: () =>
+      registry.begin().catch((err: unknown) => log.error({ err }, 'The services cannot be started')),
     close: async () => {
       await registry.close();
       store.close();
@@ -155,35 +162,6 @@ function controlApi(
     deleteEnvironment: (name, actor) => environments.delete(name, actor),
     audit: (page) => store.audit(page),
   };
-}
-
-type ExampleSettings = NonNullable<Settings['example']>;
-type ExampleSource = Awaited<ReturnType<typeof exampleRepository>>;
-
-/** null = it cannot be had, and the log says why. */
-function exampleSource(
-  example: ExampleSettings,
-  dataDir: string,
-  log: Logger,
-): Promise<ExampleSource | null> {
-  return exampleRepository(example, dataDir, gitEnvironment()).catch((err: unknown) => {
-    log.error({ err, directory: example.directory }, 'The repository of the example cannot be made');
-    return null;
-  });
-}
-
-/** Makes the example's service where there is none. */
-async function startExample(
-  registry: Registry,
-  { name, endpoint }: ExampleSettings,
-  git: ExampleSource,
-  log: Logger,
-): Promise<void> {
-  const there = (spec: ServiceSpec): boolean => spec.name === name || spec.endpoint === endpoint;
-  if (registry.using(there).length > 0) return;
-  await registry
-    .create({ name, endpoint, path: 'run.sh', git }, ACTOR)
-    .catch((err: unknown) => log.error({ err, name }, 'The example service cannot be made'));
 }
 
 function valuesOf(secrets: Secrets, name: string): Readonly<Record<string, string>> {

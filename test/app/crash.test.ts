@@ -264,7 +264,10 @@ describe('kill -9 of the primary', () => {
 describe.skipIf(!requireParts('old-node'))('kill -9 of the older Node that started the primary', () => {
   test('ends the primary, its workers and the listeners', async () => {
     const realm = await RealmServer.start();
-    const { process, gateway } = await serve({ realms: [realm.settings] }, { node: findPart('old-node')! });
+    const { process, gateway } = await serve(
+      { realms: [realm.settings], services: { driver: 'none' } },
+      { node: findPart('old-node')! },
+    );
     const [primary] = childrenOf(process.pid);
     const workers = childrenOf(primary!);
     expect(workers).toHaveLength(1);

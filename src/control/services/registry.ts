@@ -71,6 +71,18 @@ export class Registry {
     }
   }
 
+  /**
+   * Adds a service that `begin` will start, unless a current one has its name or endpoint. What cannot be run is told by
+   * its events. Throws `InvalidRequest`.
+   */
+  admit(body: unknown, actor: string): void {
+    const spec = this.#deps.check.spec(body);
+    if (this.using(({ name, endpoint }) => name === spec.name || endpoint === spec.endpoint).length > 0)
+      return;
+    const wanted = { id: randomUUID(), spec, actor, reason: 'create', clonedFrom: null };
+    this.#addController(this.#deps.store.createService(wanted));
+  }
+
   /** Ends what an earlier run left, then starts every current service. */
   async begin(): Promise<void> {
     await this.#deps.driver.start();

@@ -52,6 +52,13 @@ export class ServiceCheck {
     return spec;
   }
 
+  /** What a body says in itself, whatever surrounds it. Throws `InvalidRequest`. */
+  spec(body: unknown): ServiceSpec {
+    const { spec, problems } = readSpec(body, { base: null, clone: false, taken: () => false });
+    if (spec === null) throw new InvalidRequest(problems);
+    return spec;
+  }
+
   async problems(body: unknown, purpose: Purpose): Promise<readonly Problem[]> {
     const { problems, conflicts } = await this.#check(body, purpose);
     return [...problems, ...conflicts];
