@@ -25,6 +25,18 @@ const PARTS = {
     find: findOldNode,
     get: 'run `bash .ci/run`, or put a Node older than 26 on the PATH',
   },
+  papermill: {
+    find: () => findPython('papermill'),
+    get: 'run `bash .ci/run`',
+  },
+  nbconvert: {
+    find: () => findPython('nbconvert'),
+    get: 'run `bash .ci/run`',
+  },
+  sshd: {
+    find: findSshd,
+    get: 'run `bash .ci/run`, or install OpenSSH with its server',
+  },
 } as const satisfies Record<string, { find: () => string | null; get: string }>;
 
 export type PartName = keyof typeof PARTS;
@@ -77,6 +89,19 @@ function findOldNode(): string | null {
   const outside = programs('node').filter((file) => !file.includes(`${sep}node_modules${sep}`));
   const kept = join(CACHE_FOLDER, 'old-node/bin/node');
   return [...outside, kept].find((file) => majorVersion(file) < 26) ?? null;
+}
+
+/** With the client beside it. It stands outside of most users' PATH. */
+function findSshd(): string | null {
+  if (programs('ssh').length === 0 || programs('ssh-keygen').length === 0) return null;
+  return [...programs('sshd'), '/usr/sbin/sshd'].find((file) => existsSync(file)) ?? null;
+}
+
+/** A Python that has the package, and a kernel to run notebooks with. */
+function findPython(module: string): string | null {
+  const python = join(CACHE_FOLDER, module, 'bin/python');
+  const said = spawnSync(python, ['-c', `import ipykernel, ${module}`], { stdio: 'ignore' });
+  return said.status === 0 ? python : null;
 }
 
 function programs(name: string): string[] {
