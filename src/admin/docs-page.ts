@@ -50,7 +50,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /** Escapes every part that is no markup; text between backquotes becomes code. */
-function html(template: TemplateStringsArray, ...parts: readonly Part[]): Html {
+function fragment(template: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return new Html(String.raw({ raw: template }, ...parts.map(markup)));
 }
 
@@ -91,29 +91,27 @@ function page({ info, tags, paths, components }: Documented): Html {
   );
   const sections = tags.map(
     ({ name, description }) =>
-      html`<section>
+      fragment`<section>
         <h2 id="${name}">${name[0]!.toUpperCase() + name.slice(1)}</h2>
         <p>${description}.</p>
         ${operations.filter(({ operation }) => operation.tags.includes(name)).map((each) => operationPart(each))}
       </section> `,
   );
-  const links = tags.map(({ name }) => html`<a href="#${name}">${name}</a> `);
+  const links = tags.map(({ name }) => fragment`<a href="#${name}">${name}</a> `);
   const schemas = Object.entries(components.schemas).map(
     ([name, schema]) =>
-      html`<details id="schema-${name}">
+      fragment`<details id="schema-${name}">
         <summary><code>${name}</code></summary>
         <p>${schema.description ?? ''}</p>
         ${fieldTable(schema)}
       </details> `,
   );
-  return html`<!doctype html>
+  return fragment`<!doctype html>
     <html lang="en">
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width" />
       <title>${info.title}</title>
-      <style>
-        ${new Html(STYLE)}
-      </style>
+      <style>${new Html(STYLE)}</style>
       <h1>${info.title}</h1>
       <p>${info.description}</p>
       <p>
@@ -134,10 +132,11 @@ function page({ info, tags, paths, components }: Documented): Html {
 function operationPart(each: { path: string; method: string; operation: DocumentedOperation }): Html {
   const { path, method, operation } = each;
   const { operationId, summary, description, parameters = [], requestBody, responses } = operation;
-  const body = requestBody === undefined ? html`` : html`<p>Body: ${contentPart(requestBody.content)}</p> `;
+  const body =
+    requestBody === undefined ? fragment`` : fragment`<p>Body: ${contentPart(requestBody.content)}</p> `;
   const rows = parameters.map(
     (parameter) =>
-      html`<tr>
+      fragment`<tr>
         <td><code>${parameter.name}</code></td>
         <td>${parameter.in}</td>
         <td>${typeOf(parameter.schema)}</td>
@@ -146,19 +145,19 @@ function operationPart(each: { path: string; method: string; operation: Document
   );
   const answers = Object.entries(responses).map(
     ([status, answer]) =>
-      html`<tr>
+      fragment`<tr>
         <td>${status}</td>
         <td>${answer.description}</td>
         <td>${answer.content === undefined ? '' : contentPart(answer.content)}</td>
       </tr> `,
   );
-  return html`<details id="${operationId}">
+  return fragment`<details id="${operationId}">
     <summary><span class="method">${method}</span> <code>${path}</code> ${summary}</summary>
     <p>${description}</p>
     ${
       rows.length === 0
         ? ''
-        : html`<table>
+        : fragment`<table>
             ${rows}
           </table> `
     }${body}
@@ -173,14 +172,14 @@ function contentPart(content: Content): Html {
     const listed: Referring | undefined = schema.properties?.['items']?.items;
     const [option]: readonly Referring[] = schema.anyOf ?? [];
     const name = (schema.$ref ?? listed?.$ref ?? option?.$ref)?.replace(/^.*\//, '');
-    const link = name === undefined ? '' : html` <a href="#schema-${name}">${name}</a>`;
-    return html`<code>${type}</code>${link}${listed === undefined ? '' : ', several as items'}`;
+    const link = name === undefined ? '' : fragment` <a href="#schema-${name}">${name}</a>`;
+    return fragment`<code>${type}</code>${link}${listed === undefined ? '' : ', several as items'}`;
   });
-  return html`${kinds}`;
+  return fragment`${kinds}`;
 }
 
 function fieldTable(schema: Schema): Html {
-  return html`<table>
+  return fragment`<table>
     ${fieldRows(schema, '')}
   </table> `;
 }
@@ -190,7 +189,7 @@ function fieldRows({ properties = {}, required = [] }: Schema, prefix: string): 
   return Object.entries(properties).flatMap(([name, field]) => {
     const path = prefix + name;
     const inner = innerObject(field);
-    const row = html`<tr>
+    const row = fragment`<tr>
       <td><code>${path}</code></td>
       <td>${typeOf(field)}${required.includes(name) ? '' : ', optional'}</td>
       <td>${field.description ?? ''}${defaultOf(field)}</td>

@@ -126,7 +126,7 @@ export class MemoryControl implements ControlApi {
   }
 
   async *logs(id: string, query: Parameters<ControlApi['logs']>[1]): AsyncGenerator<string> {
-    const lines = this.#lines.get(this.#find(id).view.id) ?? [];
+    const lines = this.#linesOf(id);
     this.readers++;
     try {
       for (let at = query.tail === null ? 0 : Math.max(0, lines.length - query.tail); ;) {
@@ -141,9 +141,7 @@ export class MemoryControl implements ControlApi {
 
   /** Adds lines to a service's log. */
   append(id: string, ...lines: string[]): void {
-    const key = this.#find(id).view.id;
-    this.#lines.set(key, this.#lines.get(key) ?? []);
-    this.#lines.get(key)!.push(...lines);
+    this.#linesOf(id).push(...lines);
     this.#appended.emit('line');
   }
 
@@ -263,6 +261,13 @@ export class MemoryControl implements ControlApi {
     });
     events.push({ at: now(), kind: 'created', message: `It was made by ${reason}`, replica: null, data: {} });
     this.#note(actor, `service.${reason.split(' ')[0]!}`, view.name);
+  }
+
+  #linesOf(id: string): string[] {
+    const key = this.#find(id).view.id;
+    const lines = this.#lines.get(key) ?? [];
+    this.#lines.set(key, lines);
+    return lines;
   }
 
   #find(id: string): Entry {
