@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { type Finished, runRealmgate } from '../cli/run-realmgate.ts';
-import { freePort } from '../support/free-port.ts';
+import { freePort, portRange } from '../support/free-port.ts';
 import { ROOT, serve, temporaryFolder } from './serve-process.ts';
 
 const SERVER = `
@@ -39,10 +39,10 @@ function repository(): { url: string; commit(says: string): void } {
 }
 
 test('a service from its repository to its end, and back: by the command line and as its clients see it', async () => {
-  const first = 20_000 + 10 * Math.floor(Math.random() * 150);
   const realmPort = await freePort();
-  const { process, gateway, admin } = await serve({
-    admin: { realm: 'demo' },
+  const gatewayPort = await freePort();
+  const config = {
+    gateway: { listen: `127.0.0.1:${gatewayPort}` },
     embeddedRealm: {
       listen: `127.0.0.1:${realmPort}`,
       name: 'demo',
@@ -51,9 +51,10 @@ test('a service from its repository to its end, and back: by the command line an
         { username: 'admin', password: 'admin', roles: ['realmgate-admin'] },
       ],
     },
-    services: { local: { portRange: `${first}-${first + 9}` } },
+    services: { local: { portRange: await portRange() } },
     example: { directory: join(ROOT, 'config/examples/hello') },
-  });
+  };
+  const { process, gateway, admin } = await serve(config);
   const sign = await runRealmgate([
     'token',
     '--user',
@@ -132,7 +133,9 @@ test('a service from its repository to its end, and back: by the command line an
   await realmgate('services', 'clone', id, '--name', 'summary');
   expect(await call('/summary')).toMatchObject({ status: 200, body: { says: 'second', model: 'small' } });
 
-  // What runs survives the program, also a second start.
+  // What runs comes back with the program.
   expect(await process.stop()).toEqual({ code: 0, signal: null });
   expect(process.lines.join('\n') + process.stderr).not.toContain('sk-0123456789');
+  await serve(config, { folder: process.folder });
+  for (const path of ['/hello', '/summary', '/copy']) expect(await call(path)).toMatchObject({ status: 200 });
 }, 120_000);
