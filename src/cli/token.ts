@@ -1,14 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { decodeJwt } from 'jose';
-import { passwordFromEnvironment } from '../config/environment.ts';
-import { isLoopback } from '../embedded/loopback.ts';
-import { readPassword } from './read-password.ts';
-import { describeFailure } from './token-failure.ts';
+import { Failure } from './failure.ts';
+import { findPassword } from './find-password.ts';
+import { safeUrl } from './safe-url.ts';
+import { DEFAULT_CLIENT, DEFAULT_REALM_URL, signIn } from './sign-in.ts';
 import { UsageError } from './verb.ts';
-import type { Io, Verb } from './verb.ts';
-
-const DEFAULT_URL = 'http://127.0.0.1:8080/auth/realms/demo';
+import type { Verb } from './verb.ts';
 
 const HELP = `Usage: realmgate token --user NAME [options]
 
@@ -16,8 +13,8 @@ Signs in with the password grant and prints the access token.
 
   --user NAME           who signs in
   --url URL             the realm, directly or behind a gateway
-                        (default ${DEFAULT_URL})
-  --client ID           public client with direct access grants (default istio)
+                        (default ${DEFAULT_REALM_URL})
+  --client ID           public client with direct access grants (default ${DEFAULT_CLIENT})
   --scope SCOPES        scopes to ask for, separated by spaces
   --password-file FILE  read the password from a file
   --password PASSWORD   the password itself; everybody on this machine can see it in the process list
@@ -38,8 +35,8 @@ Examples:
 
 const OPTIONS = {
   user: { type: 'string' },
-  url: { type: 'string', default: DEFAULT_URL },
-  client: { type: 'string', default: 'istio' },
+  url: { type: 'string', default: DEFAULT_REALM_URL },
+  client: { type: 'string', default: DEFAULT_CLIENT },
   scope: { type: 'string' },
   password: { type: 'string' },
   'password-file': { type: 'string' },
@@ -53,31 +50,30 @@ export const token: Verb = {
   help: HELP,
   run: async (args, io) => {
     const options = readOptions(args);
-    const url = realmUrl(options.url, options['insecure-http']);
     const { user, client, scope } = options;
+    const url = safeUrl(options.url, {
+      option: '--url',
+      of: 'a realm',
+      example: DEFAULT_REALM_URL,
+      carries: 'password',
+      insecure: options['insecure-http'],
+    });
     if (user === undefined || user === '') throw new UsageError('--user NAME is needed: who signs in');
     if (client === '') throw new UsageError('--client must not be empty');
 
-    let password: string | null = null;
     try {
-      password = await findPassword(options, user, io);
-      if (password === null) throw new FailureLine('no password was given');
-      const response = await signIn({ url, client, user, password, scope });
+      const password = options.password ?? (await findPassword(user, options['password-file'], io));
+      const names = { url: '--url', client: '--client' };
+      const response = await signIn({ url, client, user, password, scope, options: names });
       io.out(`${render(response, options)}\n`);
       return 0;
     } catch (error) {
-      const line =
-        error instanceof FailureLine
-          ? error.message
-          : describeFailure(error, { url, client, user, password });
-      io.err(`realmgate token: ${line}\n`);
+      if (!(error instanceof Failure)) throw error;
+      io.err(`realmgate token: ${error.message}\n`);
       return 1;
     }
   },
 };
-
-/** Something failed that is already said in one line for the user. */
-class FailureLine extends Error {}
 
 function readOptions(args: readonly string[]) {
   try {
@@ -98,84 +94,6 @@ function readOptions(args: readonly string[]) {
   }
 }
 
-/** Checks the realm's URL; passwords travel in the clear to this machine only, unless the user insists. */
-function realmUrl(text: string, insecure: boolean): string {
-  const url = URL.parse(text);
-  if (url === null || !['http:', 'https:'].includes(url.protocol)) {
-    throw new UsageError(`--url must be an http:// or https:// URL of a realm, such as ${DEFAULT_URL}`);
-  }
-  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
-    throw new UsageError('--url must have no user, password, query or fragment');
-  }
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (url.protocol === 'http:' && host !== 'localhost' && !isLoopback(host) && !insecure) {
-    throw new UsageError(
-      `--url would send the password readable to ${url.host}: use https://, or --insecure-http if that is meant`,
-    );
-  }
-  return url.href.replace(/\/+$/, '');
-}
-
-async function findPassword(
-  options: ReturnType<typeof readOptions>,
-  user: string,
-  io: Io,
-): Promise<string | null> {
-  if (options.password !== undefined) return options.password;
-  const file = options['password-file'];
-  if (file !== undefined) {
-    try {
-      return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
-    } catch (error) {
-      const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-      throw new FailureLine(`the password file ${file} cannot be read (${code})`);
-    }
-  }
-  return (
-    passwordFromEnvironment() ??
-    (await readPassword(
-      process.stdin,
-      () => io.err(`Password of ${user}: `),
-      () => io.err('\n'),
-    ))
-  );
-}
-
-interface SignIn {
-  readonly url: string;
-  readonly client: string;
-  readonly user: string;
-  readonly password: string;
-  readonly scope: string | undefined;
-}
-
-/** The password grant (RFC 6749 section 4.3) at the URL's own token endpoint, whatever its discovery names. */
-async function signIn({ url, client, user, password, scope }: SignIn): Promise<Record<string, unknown>> {
-  const oidc = await import('openid-client');
-  const wantsId = scope?.split(' ').includes('openid') === true;
-  const issuer = wantsId ? await issuerOf(url) : url;
-  const server = { issuer, token_endpoint: `${url}/protocol/openid-connect/token` };
-  const configuration = new oidc.Configuration(server, client, undefined, oidc.None());
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so that nobody overlooks it; checked above
-  if (url.startsWith('http:')) oidc.allowInsecureRequests(configuration);
-  const parameters = { username: user, password, ...(scope === undefined ? {} : { scope }) };
-  return { ...(await oidc.genericGrantRequest(configuration, 'password', parameters)) };
-}
-
-/** The issuer that an ID token will name: behind a gateway it is not the URL. */
-async function issuerOf(url: string): Promise<string> {
-  const response = await fetch(`${url}/.well-known/openid-configuration`, {
-    redirect: 'manual',
-    signal: AbortSignal.timeout(30_000),
-  });
-  const document: unknown = response.ok ? await response.json() : null;
-  const issuer = (document as { issuer?: unknown } | null)?.issuer;
-  if (typeof issuer === 'string') return issuer;
-  throw new FailureLine(
-    `${url} publishes no discovery document (${response.status}), which the scope openid needs: check --url`,
-  );
-}
-
 function render(response: Record<string, unknown>, options: { decode: boolean; json: boolean }): string {
   if (options.json) return JSON.stringify(response, null, 2);
   const accessToken = String(response['access_token']);
@@ -183,6 +101,6 @@ function render(response: Record<string, unknown>, options: { decode: boolean; j
   try {
     return JSON.stringify(decodeJwt(accessToken), null, 2);
   } catch {
-    throw new FailureLine('the access token is not a JWT, so there are no claims to show');
+    throw new Failure('the access token is not a JWT, so there are no claims to show');
   }
 }
