@@ -2,7 +2,17 @@ import { describe, expect, test } from 'vitest';
 
 import { runRealmgate } from './run-realmgate.ts';
 
-const VERBS = ['serve', 'check-config', 'token', 'demo'];
+const VERBS = [
+  'serve',
+  'check-config',
+  'token',
+  'demo',
+  'services',
+  'secrets',
+  'environments',
+  'explain',
+  'completion',
+];
 
 test('without a verb the verbs are told on standard error, and the exit code is 64', async () => {
   const { code, out, err } = await runRealmgate([]);
@@ -27,9 +37,7 @@ test.each(['nothing', 'constructor', '__proto__', '', '-x'])(
 
     expect(code).toBe(64);
     expect(out).toBe('');
-    expect(err).toBe(
-      `realmgate: there is no verb "${verb}"; the verbs are serve, check-config, token, demo\n`,
-    );
+    expect(err).toBe(`realmgate: there is no verb "${verb}"; the verbs are ${VERBS.join(', ')}\n`);
   },
 );
 

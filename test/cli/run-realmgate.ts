@@ -13,13 +13,27 @@ export interface Finished {
   readonly err: string;
 }
 
-/** `realmgate ARGS`, started as users start it in a checkout, until it ends. */
-export async function runRealmgate(args: readonly string[], cwd = ROOT): Promise<Finished> {
+type Environment = Readonly<Record<string, string>>;
+
+/**
+ * `realmgate ARGS`, started as users start it in a checkout; it ends with the test at the latest. `env` is added to
+ * what this process has, and `input` is all that standard input has.
+ */
+export function startRealmgate(args: readonly string[], cwd = ROOT, env: Environment = {}, input = '') {
   const child = spawn(process.execPath, [`${ROOT}/src/launch.js`, ...args], {
     cwd,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  child.stdin.on('error', () => undefined); // It may end without having read everything.
+  child.stdin.end(input);
   onTestFinished(() => void child.kill('SIGKILL'));
+  return child;
+}
+
+/** The same until it ends. */
+export async function runRealmgate(...call: Parameters<typeof startRealmgate>): Promise<Finished> {
+  const child = startRealmgate(...call);
   const [out, err, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
