@@ -5,6 +5,7 @@ import { cpuFault, memoryFault } from './quantities.ts';
 export interface Notation {
   /** ECMA-262 source for the flag `u`, with its anchors. */
   readonly pattern: string;
+  readonly expression: RegExp;
   /** Characters, where a schema has no limit of its own. */
   readonly longest: number;
   /** With its article: `an endpoint`. */
@@ -29,7 +30,8 @@ function notation(
   expected: string,
   fault: Notation['fault'] = () => null,
 ): Notation {
-  const made = { pattern: `^(?:${core})$`, longest, noun, expected, fault };
+  const pattern = `^(?:${core})$`;
+  const made = { pattern, expression: new RegExp(pattern, 'u'), longest, noun, expected, fault };
   if (byPattern.has(made.pattern)) throw new Error(`Two notations share the pattern ${core}`);
   byPattern.set(made.pattern, made);
   return made;

@@ -55,7 +55,8 @@ export class Secrets {
   put(name: string, body: unknown, actor: string): SecretView {
     const data = readData(name, body);
     const keys = Object.keys(data).sort();
-    const before = new Map(Object.entries(this.values(name) ?? {}));
+    // Of a damaged one nothing is known any more.
+    const before = new Map(Object.entries(this.#open(name) ?? {}));
     const sealed = this.#seal.seal(JSON.stringify(data), purposeOf(name));
     const changed = keys.filter((key) => before.has(key) && before.get(key) !== data[key]);
     this.#table.put({ name, keys, sealed }, { actor, changed });
@@ -74,14 +75,20 @@ export class Secrets {
     this.#table.delete(name, { actor });
   }
 
-  /** Key → value; null = there is no such secret. */
+  /** Key → value; null = there is no such secret. Throws where it was damaged by another hand: the key is the right one. */
   values(name: string): Readonly<Record<string, string>> | null {
+    const values = this.#open(name);
+    if (values === null && this.#table.get(name) !== null) {
+      throw new Error(`The secret ${name} is damaged: write it again`);
+    }
+    return values;
+  }
+
+  /** null = there is no such secret, or it is damaged. */
+  #open(name: string): Readonly<Record<string, string>> | null {
     const secret = this.#table.get(name);
-    if (secret === null) return null;
-    const opened = this.#seal.open(secret.sealed, purposeOf(name));
-    // The key is the right one, so this was changed by another hand.
-    if (opened === null) throw new Error(`The secret ${name} is damaged: write it again`);
-    return JSON.parse(opened) as Record<string, string>;
+    const opened = secret === null ? null : this.#seal.open(secret.sealed, purposeOf(name));
+    return opened === null ? null : (JSON.parse(opened) as Record<string, string>);
   }
 }
 
