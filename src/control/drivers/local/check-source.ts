@@ -5,9 +5,9 @@ import { GitError } from '../../git/git-error.ts';
 import { findNotebookRunner } from '../../pipeline/notebook-runner.ts';
 import { type Interpreter, interpreterCommands } from '../../pipeline/pipeline.ts';
 import { type NeededPath, pipelineNeeds } from '../../pipeline/pipeline-needs.ts';
-import { readPipeline } from '../../pipeline/read-pipeline.ts';
+import { checkPorts, readPipeline } from '../../pipeline/read-pipeline.ts';
 import { serviceVariables } from '../../services/variables.ts';
-import { LARGEST_PIPELINE, portProblems } from './pipeline-problems.ts';
+import { LARGEST_PIPELINE } from './pipeline-problems.ts';
 import { findProgram } from './programs.ts';
 
 /** ms for the whole check; a large repository that was never fetched takes longer than a person waits. */
@@ -75,7 +75,7 @@ class SourceChecker {
     if (pipeline === null) return;
     const { port, environment } = this.#source;
     if (port !== null) {
-      for (const { field, message } of portProblems(pipeline, port))
+      for (const { field, message } of checkPorts(pipeline, port))
         this.#fault('port', `${field} ${message}`);
     }
     const needs = pipelineNeeds(pipeline);

@@ -67,7 +67,15 @@ signal() {
   kill "-$1" -- "-$main" $found || [[ -n $found ]]
 }
 
-fled() { [[ -r /proc/self/environ ]] && command -p grep -lszx "REALMGATE_REPLICA=$marker" /proc/[0-9]*/environ | tr -cd '0-9\n'; }
+# Ids of those that carry the mark, wherever they are now.
+fled() {
+  local file files
+  files=$(command -p grep -lszx "REALMGATE_REPLICA=$marker" /proc/[0-9]*/environ)
+  for file in $files; do
+    file=${file#/proc/}
+    echo "${file%/environ}"
+  done
+}
 
 # Ends what is left: TERM, then KILL after the grace.
 finish() {

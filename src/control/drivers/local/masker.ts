@@ -32,6 +32,10 @@ export class Masker {
 
   /** Puts out what stands before `cut`, and keeps what follows. */
   #release(text: string, cut: number): string {
+    if (cut === 0) {
+      this.#held = text;
+      return '';
+    }
     let out = '';
     let from = 0;
     for (const [start, end] of this.#spans(text)) {

@@ -3,14 +3,14 @@ import { join, sep } from 'node:path';
 import type { Deployment } from '../../../contracts/driver.ts';
 import { interpreterCommands } from '../../pipeline/pipeline.ts';
 import { planScript } from '../../pipeline/plan-script.ts';
-import { readPipeline } from '../../pipeline/read-pipeline.ts';
+import { checkPorts, readPipeline } from '../../pipeline/read-pipeline.ts';
 import { parseCpu, parseMemory } from '../../services/quantities.ts';
 import { serviceVariables } from '../../services/variables.ts';
 import type { DriverContext } from './context.ts';
 import type { Limits, RunGroups } from './control-groups.ts';
 import type { RunOptions } from './guarded-process.ts';
 import { SECRETS_DIRECTORY } from './isolation.ts';
-import { LARGEST_PIPELINE, portProblems } from './pipeline-problems.ts';
+import { LARGEST_PIPELINE } from './pipeline-problems.ts';
 import { removeTree } from './run-folder.ts';
 
 /** Seconds between TERM and KILL for the tasks of a pipeline: before those of the whole run are over. */
@@ -133,7 +133,7 @@ function limitsOf({ environment: { resources } }: Deployment): Limits {
 /** Writes the pipeline's plan outside of the clone. Resolves to its path. */
 async function planIn(folder: string, clone: string, { spec, environment }: Deployment): Promise<string> {
   const { pipeline, problems } = readPipeline(await textIn(clone, spec.path));
-  const faults = pipeline === null ? problems : portProblems(pipeline, spec.port);
+  const faults = pipeline === null ? problems : checkPorts(pipeline, spec.port);
   if (pipeline === null || faults.length > 0) {
     throw new PreparationFailed(
       `${spec.path}: ${faults.map(({ field, message }) => `${field} ${message}`).join('; ')}`,
@@ -144,6 +144,7 @@ async function planIn(folder: string, clone: string, { spec, environment }: Depl
     stateDirectory: folder,
     parameters: Object.keys(spec.parameters),
     killAfter: TASK_GRACE,
+    stoppedByOthers: true, // by guard.sh, which signals everything of the run
   });
   const path = join(folder, 'plan.sh');
   await writeFile(path, script, { mode: 0o600 });

@@ -86,7 +86,11 @@ export class TestDriver {
   readonly logged: { readonly fields: Record<string, unknown>; readonly message: string }[] = [];
   #deployments = 0;
 
-  constructor(settings: Partial<LocalDriverSettings> = {}, dataDir = join(temporaryDirectory(), 'data')) {
+  constructor(
+    settings: Partial<LocalDriverSettings> = {},
+    dataDir = join(temporaryDirectory(), 'data'),
+    path = PATH,
+  ) {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     this.dataDir = dataDir;
     const note = (fields: object, message: string): void =>
@@ -98,7 +102,7 @@ export class TestDriver {
         restartBackoff: { first: 50, max: 400, resetAfter: 60_000 },
         ...settings,
       },
-      environment: { PATH, HOME: dataDir },
+      environment: { PATH: path, HOME: dataDir },
       git: new GitCache({ directory: join(dataDir, 'git'), environment: { PATH } }),
       events: {
         changed: (id) => void this.changed.push(id),
@@ -108,8 +112,13 @@ export class TestDriver {
     });
   }
 
-  static async start(settings: Partial<LocalDriverSettings> = {}, dataDir?: string): Promise<TestDriver> {
-    const test = new TestDriver(settings, dataDir);
+  /** `path`: where services and the driver find programs. */
+  static async start(
+    settings: Partial<LocalDriverSettings> = {},
+    dataDir?: string,
+    path?: string,
+  ): Promise<TestDriver> {
+    const test = new TestDriver(settings, dataDir, path);
     onTestFinished(() => test.driver.close());
     await test.driver.start();
     return test;
