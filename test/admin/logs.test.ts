@@ -75,7 +75,7 @@ describe('logs', () => {
     const { call, control } = await startWithService();
     const response = await call('viewer', 'HEAD', `${LOGS}?follow=true`);
     expect([response.status, await response.text()]).toEqual([200, '']);
-    expect(control.readers).toBe(0);
+    expect(control.opened).toBe(0);
   });
 
   it('wait for a client that does not read', async () => {

@@ -36,6 +36,8 @@ export class MemoryControl implements ControlApi {
   failure: string | null = null;
   /** Log readers that are being served. */
   readers = 0;
+  /** Log readers since the start. */
+  opened = 0;
   readonly #services = new Map<string, Entry>();
   readonly #secrets = new Map<string, SecretView>();
   readonly #environments = new Map<string, Environment>([['default', environment('default', {})]]);
@@ -128,6 +130,7 @@ export class MemoryControl implements ControlApi {
   async *logs(id: string, query: Parameters<ControlApi['logs']>[1]): AsyncGenerator<string> {
     const lines = this.#linesOf(id);
     this.readers++;
+    this.opened++;
     try {
       for (let at = query.tail === null ? 0 : Math.max(0, lines.length - query.tail); ;) {
         for (; at < lines.length; at++) yield lines[at]!;
