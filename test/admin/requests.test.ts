@@ -179,7 +179,9 @@ describe('the documentation', () => {
       `default-src 'none'; style-src 'sha256-${style.digest('base64')}'; frame-ancestors 'none'; ` +
         "base-uri 'none'; form-action 'none'",
     );
-    expect(page).not.toMatch(/<script|style="|\son\w+=|(?:src|href)="(?!#|openapi\.json")|undefined|\[object/);
+    expect(page).not.toMatch(
+      /<script|style="|\son\w+=|(?:src|href)="(?!#|openapi\.json")|undefined|\[object/,
+    );
     expect(page).toContain('<code>/api/v1/services/{id}/rollback</code> Go back to an earlier revision');
     expect(page).toContain('<a href="#schema-NewService">NewService</a>');
     for (const [, id] of page.matchAll(/href="#([^"]+)"/g)) expect(page).toContain(`id="${id!}"`);
