@@ -26,8 +26,11 @@ export interface WorkerSources {
 
 /** The counters of one worker process. */
 export class WorkerMetrics {
+  /** Those in use, and past ones that were ever asked for. */
   readonly #routes = new Map<string, RouteMetrics>();
-  readonly #series: Series[] = [];
+  /** Names of routes that are gone, the longest gone first: their series stay until another route needs the room. */
+  readonly #past = new Set<string>();
+  #openSeries = 0;
   readonly #other = new Series(OTHER);
   readonly #process: ProcessMetrics;
   #sources: WorkerSources | null = null;
@@ -42,18 +45,34 @@ export class WorkerMetrics {
     this.#sources = sources;
   }
 
-  /** The counters of the route of this name, the same ones each time; `none` for requests that match no route. */
+  /**
+   * The counters of the route of this name, the same ones each time; `none` for requests that match no route. To be
+   * released as often as it was called.
+   */
   route(name: string): RouteMetrics {
     let route = this.#routes.get(name);
     if (route === undefined) {
-      route = new RouteMetrics(() => this.#openSeries(name));
+      route = new RouteMetrics((released) => this.#open(name, released));
       this.#routes.set(name, route);
     }
+    this.#past.delete(name);
+    route.uses++;
     return route;
   }
 
+  /** A route of this name is gone. */
+  release(name: string): void {
+    const route = this.#routes.get(name);
+    if (route === undefined || --route.uses > 0) return;
+    if (route.series === null || route.series === this.#other) this.#routes.delete(name);
+    else this.#past.add(name);
+  }
+
   toJSON(): MetricJson[] {
-    const series = this.#other.used ? [...this.#series, this.#other] : this.#series;
+    const series = [...this.#routes.values()].flatMap((route) =>
+      route.series === null || route.series === this.#other ? [] : [route.series],
+    );
+    if (this.#other.used) series.push(this.#other);
     const duration = 'realmgate_request_duration_seconds';
     const upstream = 'realmgate_upstream_duration_seconds';
     return [
@@ -77,20 +96,31 @@ export class WorkerMetrics {
     ];
   }
 
-  #openSeries(name: string): Series {
-    if (this.#series.length >= MAX_ROUTES) return this.#other;
-    const series = new Series(name);
-    this.#series.push(series);
-    return series;
+  #open(name: string, released: boolean): Series {
+    if (released || !this.#hasRoom()) return this.#other;
+    this.#openSeries++;
+    return new Series(name);
+  }
+
+  #hasRoom(): boolean {
+    if (this.#openSeries < MAX_ROUTES) return true;
+    const [gone] = this.#past;
+    if (gone === undefined) return false;
+    this.#past.delete(gone);
+    this.#routes.delete(gone);
+    this.#openSeries--;
+    return true;
   }
 }
 
 /** The counters of one route. A route that was never asked for has no series. */
 export class RouteMetrics {
-  readonly #open: () => Series;
-  #series: Series | null = null;
+  /** How many routes use it. */
+  uses = 0;
+  series: Series | null = null;
+  readonly #open: (released: boolean) => Series;
 
-  constructor(open: () => Series) {
+  constructor(open: (released: boolean) => Series) {
     this.#open = open;
   }
 
@@ -99,8 +129,8 @@ export class RouteMetrics {
    * Allocates nothing once this pair of status and outcome was seen.
    */
   observe(status: number, outcome: string, seconds: number, upstreamSeconds: number): void {
-    this.#series ??= this.#open();
-    this.#series.observe(status, outcome, seconds, upstreamSeconds);
+    this.series ??= this.#open(this.uses === 0);
+    this.series.observe(status, outcome, seconds, upstreamSeconds);
   }
 }
 

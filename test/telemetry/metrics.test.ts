@@ -208,3 +208,46 @@ describe('WorkerTotals', () => {
     expect(await counted(totals)).toEqual([undefined, undefined, undefined]);
   });
 });
+
+it('a route that is gone is shown until another one needs its room', () => {
+  const metrics = new WorkerMetrics('worker-1');
+  const routes = () =>
+    metrics
+      .toJSON()
+      .find(({ name }) => name === 'realmgate_requests_total')!
+      .values.map(({ labels }) => labels['route']);
+  const use = (name: string) => metrics.route(name).observe(200, 'ok', 0.1, 0);
+  use('stays');
+  for (let n = 0; n < 5000; n++) {
+    use(`gone-${n}`);
+    metrics.release(`gone-${n}`);
+  }
+  expect(routes()).toHaveLength(1000);
+  expect(routes()).toContain('stays');
+  expect(routes()).toContain('gone-4999');
+  expect(routes()).not.toContain('gone-0');
+  expect(routes()).not.toContain('other');
+});
+
+it('a route that comes back counts on; one that several use is gone with the last of them', () => {
+  const metrics = new WorkerMetrics('worker-1');
+  const first = metrics.route('a');
+  first.observe(200, 'ok', 0.1, 0);
+  metrics.release('a');
+  expect(metrics.route('a')).toBe(first);
+  metrics.route('a');
+  metrics.release('a');
+  for (let n = 0; n < 2000; n++) metrics.route(`other-${n}`).observe(200, 'ok', 0.1, 0);
+  expect(metrics.route('a')).toBe(first);
+});
+
+it('a route that was never asked for leaves nothing behind; its last request still counts', () => {
+  const metrics = new WorkerMetrics('worker-1');
+  const late = metrics.route('a');
+  metrics.release('a');
+  metrics.release('a');
+  expect(metrics.route('a')).not.toBe(late);
+  late.observe(200, 'ok', 0.1, 0);
+  const { values } = metrics.toJSON().find(({ name }) => name === 'realmgate_requests_total')!;
+  expect(values).toMatchObject([{ labels: { route: 'other' }, value: 1 }]);
+});
