@@ -1,5 +1,7 @@
 import type { ServiceEvent } from '../../contracts/service.ts';
 import type { Api } from '../api.ts';
+import type { Progress } from '../progress.ts';
+import { eventLine } from './event-lines.ts';
 
 /** Events of one service, each given once. */
 export class EventFeed {
@@ -19,6 +21,13 @@ export class EventFeed {
     const fresh = items.filter((event) => !this.#known.has(JSON.stringify(event)));
     this.#known = new Set(items.map((event) => JSON.stringify(event)));
     return oldestFirst(fresh);
+  }
+
+  /** Those, after they were told. */
+  async show(progress: Progress): Promise<readonly ServiceEvent[]> {
+    const fresh = await this.next();
+    for (const event of fresh) progress.line(eventLine(event, this.#id));
+    return fresh;
   }
 }
 

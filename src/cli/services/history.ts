@@ -19,13 +19,14 @@ commits, retries, changes.`,
   ],
   async run({ values, operands: [name = ''], screen, connect }) {
     const api = await connect();
-    const answer = await api.events((await findService(api, name)).id);
+    const { id } = await findService(api, name);
+    const answer = await api.events(id);
     if (values.json === true) {
       screen.out(jsonText(answer));
       return 0;
     }
     for (const event of oldestFirst(answer.items)) {
-      screen.out(`${screen.paint('dim', event.at)}  ${eventLine(event)}\n`);
+      screen.out(`${screen.paint('dim', event.at)}  ${eventLine(event, id)}\n`);
       for (const line of eventDetails(event)) screen.out(`    ${line}\n`);
     }
     return 0;

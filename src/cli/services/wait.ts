@@ -48,7 +48,7 @@ export async function awaitStart(
       for (;;) {
         // The service first: then its last event is among those that follow.
         const now = await api.service(service.id);
-        events.push(...show(await feed.next(), progress));
+        events.push(...(await feed.show(progress)));
         if (now.status === 'running') return now;
         if (now.status === 'failed' || now.status === 'cancelled') throw startFailure(now, events);
         if (interrupted.aborted) throw stillStarting(service, 'no longer waiting');
@@ -77,7 +77,7 @@ export async function duringRollout(
   const feed = new EventFeed(api, service.id);
   await feed.next(); // What has been is known.
   const events: ServiceEvent[] = [];
-  const look = async (): Promise<void> => void events.push(...show(await feed.next(), progress));
+  const look = async (): Promise<void> => void events.push(...(await feed.show(progress)));
   try {
     return await untilInterrupted(async (interrupted) => {
       const settled = new AbortController();
@@ -90,7 +90,11 @@ export async function duringRollout(
         if (!(error instanceof ApiFailure) || error.code !== 'rollout_failed') throw error;
         await watching;
         await look();
-        throw new Failure(error.message, ...error.lines.slice(1), ...reasonOf(service, events));
+        throw new Failure(
+          error.message,
+          ...error.lines.slice(1),
+          ...reasonOf(service, events, error.message),
+        );
       } finally {
         await watching;
         if (!interrupted.aborted) await look().catch(() => undefined);
@@ -114,26 +118,20 @@ async function watch(look: () => Promise<void>, tick: () => void, until: AbortSi
   }
 }
 
-function show(events: readonly ServiceEvent[], progress: Progress): readonly ServiceEvent[] {
-  for (const event of events) progress.line(eventLine(event));
-  return events;
-}
-
 function startFailure(service: ServiceView, events: readonly ServiceEvent[]): Failure {
   const { name, status } = service;
   if (status === 'cancelled') return new Failure(`${name} was cancelled before it ran`);
   const last = events.at(-1);
-  return new Failure(
-    `${name} failed${last === undefined ? '' : `: ${inOneLine(last.message)}`}`,
-    ...reasonOf(service, events),
-  );
+  const what = last === undefined ? `${name} failed` : inOneLine(`${name} failed: ${last.message}`);
+  return new Failure(what, ...reasonOf(service, events, what));
 }
 
-/** The last thing that went wrong, with what is known of it: exit code, last lines, next retry. */
-function reasonOf({ name }: ServiceView, events: readonly ServiceEvent[]): string[] {
+/** The last thing that went wrong, unless `said` tells it, and what is known of it: exit code, last lines, next retry. */
+function reasonOf({ name, id }: ServiceView, events: readonly ServiceEvent[], said: string): string[] {
   const why = events.findLast(({ kind }) => kind === 'exited' || kind === 'prepare-failed');
   return [
-    ...(why === undefined ? [] : [eventLine(why), ...eventDetails(why).map((line) => `  ${line}`)]),
+    ...(why === undefined || said.includes(inOneLine(why.message)) ? [] : [eventLine(why, id)]),
+    ...(why === undefined ? [] : eventDetails(why).map((line) => `  ${line}`)),
     `More: realmgate services events ${name}, realmgate services logs ${name}`,
   ];
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { ROOT, runRealmgate } from '../run-realmgate.ts';
 import { Captured, startPlatform } from '../support/platform.ts';
 
@@ -19,6 +19,17 @@ test('prints the lines, or the last of them', async () => {
   expect((await run(['services', 'logs', 'web', '--tail', '2'])).out).toBe('two – zwei\nthree\n');
   expect((await run(['services', 'logs', 'web', '-n', '0'])).out).toBe('');
   expect(await run(['services', 'logs', 'web', '--tail', 'x'])).toMatchObject({ code: 64 });
+});
+
+test('a replica may be named as the events name it', async () => {
+  const { control, add, run } = await startPlatform();
+  const { id } = await add('web');
+  control.happen('web', 'exited', 'It ended', {}, `${id}-1-2`);
+  expect((await run(['services', 'events', 'web'])).out).toMatch(/ exited +\[1-2\] It ended$/m);
+  const logs = vi.spyOn(control, 'logs');
+  for (const given of ['1-2', `${id}-1-2`, 'other'])
+    await run(['services', 'logs', 'web', '--replica', given]);
+  expect(logs.mock.calls.map(([, query]) => query.replica)).toEqual([`${id}-1-2`, `${id}-1-2`, 'other']);
 });
 
 test('follows until Ctrl-C, and ends with 0', async () => {

@@ -52,9 +52,9 @@ class StagedControl extends MemoryControl {
     this.#statuses.set(this.getService(name).id, status);
   }
 
-  happen(name: string, kind: string, message: string, data: ServiceEvent['data'] = {}): void {
+  happen(name: string, kind: string, message: string, data: ServiceEvent['data'] = {}, replica = 'r1'): void {
     const { id } = this.getService(name);
-    const event = { at: new Date().toISOString(), kind, message, replica: 'r1', data };
+    const event = { at: new Date().toISOString(), kind, message, replica, data };
     this.#events.set(id, [...(this.#events.get(id) ?? []), event]);
   }
 }
