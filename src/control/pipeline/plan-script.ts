@@ -12,6 +12,11 @@ export interface PlanOptions {
   readonly parameters: readonly string[];
   /** Seconds between TERM and KILL for the tasks of a run that ends. */
   readonly killAfter: number;
+  /**
+   * Who stops the run signals its tasks too, so the run hands nothing on: to many programs a second TERM means to end
+   * at once. Default: false, as in a container, where its first process alone is signalled.
+   */
+  readonly stoppedByOthers?: boolean;
 }
 
 interface Step {
@@ -48,9 +53,9 @@ const PYTHON_KEYWORDS = new Set(
  * working directory and the service's variables. Tasks run as soon as those that they wait for have ended; each is
  * told on standard output by `[task] starting` and `[task] exited with N`, and its own output is left as it is.
  *
- * It ends with 0 once all have ended well, otherwise with the status of the task that failed first. TERM, INT and HUP
- * are handed to the tasks as TERM, and it ends with 128 and the signal's number. In both cases what is left of the
- * tasks after `killAfter` is killed.
+ * It ends with 0 once all have ended well, otherwise with the status of the task that failed first; the others get
+ * TERM. Told to stop by TERM, INT or HUP it hands that to the tasks as TERM, unless `stoppedByOthers`, and ends with 128
+ * and the signal's number. In both cases what is left of the tasks after `killAfter` is killed.
  */
 export function planScript(pipeline: Pipeline, options: PlanOptions): string {
   const { interpreters, stateDirectory, killAfter } = options;
@@ -62,6 +67,7 @@ export function planScript(pipeline: Pipeline, options: PlanOptions): string {
     `# The plan of the pipeline ${quoted(pipeline.name).replaceAll('\n', ' ')}.`,
     `realmgate_names=(${words(steps.map((step) => step.name))})`,
     `realmgate_after=(${words(steps.map((step) => step.after.join(' ')))})`,
+    `realmgate_hand_on=${options.stoppedByOthers === true ? '0' : 'TERM'}`,
     `realmgate_kill_after=${Math.ceil(killAfter)}`,
     `realmgate_venv=${quoted(venv)}`,
     `realmgate_find_runner=${quoted(FIND_NOTEBOOK_RUNNER)}`,

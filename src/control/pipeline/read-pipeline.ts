@@ -75,7 +75,7 @@ export function checkPorts(pipeline: Pipeline, servicePort: number): Problem[] {
       : [
           {
             field: `tasks[${i}].port`,
-            message: `${port.number} is not the port of the service, ${servicePort}: make them equal, or leave it out (${port.place})`,
+            message: `is ${port.number}, but the port of the service is ${servicePort}: make them the same (${port.place})`,
           },
         ],
   );

@@ -115,10 +115,11 @@ realmgate_hear() {
   realmgate_heard=
 }
 
-# STATUS: ends the run with it, and before that every task that runs or has just failed.
+# STATUS SIGNAL: ends the run with it, and before that every task that runs or has just failed: by the signal, and what
+# is left then by KILL. Signal 0 is none.
 realmgate_end() {
   local task groups=("${realmgate_groups[@]}") until=$((SECONDS + realmgate_kill_after))
-  realmgate_signal TERM "${groups[@]}"
+  realmgate_signal "$2" "${groups[@]}"
   while realmgate_signal 0 "${groups[@]}"; do
     ((SECONDS < until)) || realmgate_signal KILL "${groups[@]}"
     # What is dead and has a parent that never asks for it stays in its group.
@@ -148,9 +149,9 @@ realmgate_run() {
   while ((left > 0)); do
     realmgate_begin_ready
     realmgate_hear 10 || { realmgate_find_lost; continue; }
-    [[ $realmgate_subject != stop ]] || realmgate_end "$realmgate_status"
+    [[ $realmgate_subject != stop ]] || realmgate_end "$realmgate_status" "$realmgate_hand_on"
     realmgate_ended "$realmgate_subject" "$realmgate_status" || continue
-    ((realmgate_status == 0)) || realmgate_end "$realmgate_status"
+    ((realmgate_status == 0)) || realmgate_end "$realmgate_status" TERM
     ((left--))
   done
 }

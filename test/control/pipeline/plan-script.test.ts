@@ -214,6 +214,16 @@ describe('the end', () => {
     expect(run.output).not.toContain('never');
   });
 
+  test('a stop that tasks hear of otherwise is not told to them twice', async () => {
+    const place = new Place().write({ 'a.sh': `trap 'echo told' TERM; ${WAIT}` });
+    const run = new PlanRun(place, bashTasks({ a: [] }), { stoppedByOthers: true, killAfter: 1 });
+    await run.printed('pid ');
+    run.signal('SIGTERM');
+    await expect(run.ended).resolves.toEqual({ code: 143, signal: null });
+    expect(run.output).not.toContain('told');
+    expect(run.output).toContain('[a] exited with 137');
+  });
+
   test('a signal that ends a task is its status', async () => {
     const place = new Place().write({ 'a.sh': 'kill -SEGV $$' });
     expect(await runPlan(place, bashTasks({ a: null }))).toEqual({

@@ -324,8 +324,7 @@ test('a task has the port of its service', () => {
   expect(checkPorts(pipeline, 8787)).toEqual([
     {
       field: 'tasks[2].port',
-      message:
-        '9000 is not the port of the service, 8787: make them equal, or leave it out (line 6, column 68)',
+      message: 'is 9000, but the port of the service is 8787: make them the same (line 6, column 68)',
     },
   ]);
 });

@@ -42,6 +42,7 @@ export interface RunOptions {
   readonly variables?: Readonly<Record<string, string>>;
   readonly parameters?: readonly string[];
   readonly killAfter?: number;
+  readonly stoppedByOthers?: boolean;
 }
 
 /** A run of a plan by the real bash, as a driver starts it: from a file, in the clone, as the leader of a session. */
@@ -57,6 +58,7 @@ export class PlanRun {
       stateDirectory: place.state,
       parameters: options.parameters ?? [],
       killAfter: options.killAfter ?? 20,
+      stoppedByOthers: options.stoppedByOthers ?? false,
     });
     writeFileSync(plan, text);
     const child = spawn('bash', [plan], {

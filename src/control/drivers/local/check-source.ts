@@ -75,8 +75,7 @@ class SourceChecker {
     if (pipeline === null) return;
     const { port, environment } = this.#source;
     if (port !== null) {
-      for (const { field, message } of checkPorts(pipeline, port))
-        this.#fault('port', `${field} ${message}`);
+      for (const { field, message } of checkPorts(pipeline, port)) this.#fault('port', `${field} ${message}`);
     }
     const needs = pipelineNeeds(pipeline);
     for (const file of needs.files) await this.#file({ field: 'path', path: file.path }, file);
