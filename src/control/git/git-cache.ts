@@ -1,5 +1,5 @@
 import { mkdir, realpath, rm, stat } from 'node:fs/promises';
-import { dirname, sep } from 'node:path';
+import { dirname, resolve, sep } from 'node:path';
 import type { GitSource } from '../../contracts/service.ts';
 import { CachedRepositories } from './cached-repositories.ts';
 import { cloneCommit, type Submodule, submodulesOf } from './clone.ts';
@@ -37,8 +37,8 @@ export interface FetchResult {
  * Brings the repositories that users name to this machine, through the system's git. What was fetched stays in bare
  * repositories, one for each repository and secret, so that who may not name the secret cannot read what it opens.
  *
- * Calls reject with `GitError`, or with the signal's reason. `credentials` are the values of the secret that the source
- * names. Fetches of one repository take turns.
+ * Calls reject with `GitError`, with the signal's reason, or with the system's error where a directory cannot be used.
+ * `credentials` are the values of the secret that the source names. Fetches of one repository take turns.
  */
 export class GitCache {
   readonly #directory: string;
@@ -46,9 +46,9 @@ export class GitCache {
   readonly #cached: CachedRepositories;
 
   constructor({ directory, environment, retention = RETENTION }: GitCacheOptions) {
-    this.#directory = directory;
+    this.#directory = resolve(directory);
     this.#environment = environment;
-    this.#cached = new CachedRepositories(directory, retention);
+    this.#cached = new CachedRepositories(this.#directory, retention);
   }
 
   /**
@@ -91,12 +91,13 @@ export class GitCache {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<void> {
     return this.#operation(source, credentials, signal, async (operation, repository) => {
-      await mkdir(dirname(directory), { recursive: true });
-      await mkdir(directory);
+      const place = resolve(directory);
+      await mkdir(dirname(place), { recursive: true });
+      await mkdir(place);
       try {
-        await this.#clone(operation, repository, source, commit, directory, { submodules: 0 });
+        await this.#clone(operation, repository, source, commit, place, { submodules: 0 });
       } catch (error) {
-        await rm(directory, { recursive: true, force: true });
+        await rm(place, { recursive: true, force: true });
         throw error;
       }
     });

@@ -20,15 +20,11 @@ export async function toForget(
   limits: RetentionLimits,
 ): Promise<string[]> {
   const now = Date.now();
-  const found = await Promise.all(
-    names.map(async (name) => {
-      const place = join(directory, name);
-      return { name, age: now - (await stat(place)).mtimeMs, bytes: await sizeOf(place) };
-    }),
-  );
+  const found = await Promise.all(names.map((name) => factsOf(name, join(directory, name))));
   let total = found.reduce((sum, { bytes }) => sum + bytes, 0);
   const forgotten: string[] = [];
-  for (const { name, age, bytes } of found.sort((a, b) => b.age - a.age)) {
+  for (const { name, usedAt, bytes } of found.sort((a, b) => a.usedAt - b.usedAt)) {
+    const age = now - usedAt;
     if (age < RECENT || (age < limits.unusedFor && total <= limits.bytes)) break;
     forgotten.push(name);
     total -= bytes;
@@ -36,15 +32,23 @@ export async function toForget(
   return forgotten;
 }
 
-async function sizeOf(directory: string): Promise<number> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
-  // A file may go while it is looked at: git replaces what it writes.
-  const sizes = files.map(({ parentPath, name }) =>
-    stat(join(parentPath, name)).then(
-      ({ size }) => size,
-      () => 0,
-    ),
-  );
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+interface Facts {
+  readonly name: string;
+  readonly usedAt: number;
+  readonly bytes: number;
+}
+
+/** What goes while it is looked at, as when git replaces a file or a repository is made anew, counts as just used. */
+async function factsOf(name: string, directory: string): Promise<Facts> {
+  try {
+    const { mtimeMs: usedAt } = await stat(directory);
+    const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile());
+    const sizes = await Promise.all(
+      files.map(async (file) => (await stat(join(file.parentPath, file.name))).size),
+    );
+    return { name, usedAt, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+  } catch {
+    return { name, usedAt: Date.now(), bytes: 0 };
+  }
 }

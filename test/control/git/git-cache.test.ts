@@ -258,6 +258,19 @@ describe('the cache mends itself', () => {
     ).toEqual([]);
   });
 
+  test('after locks were left behind without fetching all of it again', async () => {
+    const app = new SourceRepository();
+    app.commit({ a: '1' });
+    const { directory } = new TestCache();
+    await new TestCache({ directory }).fetch(app.source());
+    const [cached = ''] = entries(new TestCache({ directory }));
+    const { ino } = statSync(cached);
+    lockAll(cached);
+    const commit = app.commit({ a: '2' });
+    expect((await new TestCache({ directory }).fetch(app.source())).commit).toBe(commit);
+    expect(statSync(cached).ino).toBe(ino);
+  });
+
   test('when a path is looked up in a damaged repository', async () => {
     const app = new SourceRepository();
     const commit = app.commit({ a: 'text' });
