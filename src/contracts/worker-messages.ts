@@ -1,4 +1,5 @@
 import type { ControlChannel } from './control-channel.ts';
+import type { Explanation, ExplainQuestion } from './explain.ts';
 import type { MetricJson } from './metric-json.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -23,6 +24,7 @@ export type ToWorker =
   /** Finish what is in progress, then exit. No connection follows. */
   | { readonly kind: 'drain' }
   | { readonly kind: 'report' }
+  | { readonly kind: 'inquire'; readonly id: number; readonly inquiry: Inquiry }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'no-answer'; readonly id: number; readonly message: string };
 
@@ -45,7 +47,26 @@ export type FromWorker =
   /** Nobody waits for the answer to this question any more. */
   | { readonly kind: 'withdraw'; readonly id: number }
   | { readonly kind: 'leave'; readonly key: string }
+  | { readonly kind: 'reply'; readonly id: number; readonly value: Replies[Inquiry['about']] }
   | { readonly kind: 'metrics'; readonly metrics: readonly MetricJson[] };
+
+/** What the primary wants to know of a worker. The reply is of after everything that was published before. */
+export type Inquiry =
+  { readonly about: 'load' } | { readonly about: 'explain'; readonly question: ExplainQuestion };
+
+export interface Replies {
+  readonly load: readonly OriginLoad[];
+  readonly explain: Explanation;
+}
+
+/** What one worker has to do with an address of a service. */
+export interface OriginLoad {
+  readonly origin: string;
+  /** Requests and tunnels in progress. */
+  readonly outstanding: number;
+  /** Those begun since the address was published. */
+  readonly started: number;
+}
 
 /** A call of `ControlChannel` that awaits an answer. Its signal does not travel: `withdraw` stands for it. */
 export type Question = {

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ControlChannel } from '../contracts/control-channel.ts';
+import type { Explanation, ExplainQuestion } from '../contracts/explain.ts';
 import type { ListenAddress } from '../contracts/settings.ts';
 import type { Snapshot } from '../contracts/snapshot.ts';
 import type { FromWorker, LogOutput, Question, ToWorker } from '../contracts/worker-messages.ts';
+import { Refusal } from '../errors.ts';
 import { WorkerTotals } from '../telemetry/worker-totals.ts';
 import { ConnectionDealer } from './connection-dealer.ts';
 import type { ConcurrencyLedger, RateLedger } from './limits.ts';
@@ -17,6 +19,12 @@ const PAUSE = { first: 1_000, last: 10_000 };
 
 /** Deaths of a worker in a row, before all of them served for the first time, that end the attempt to start. */
 const MOST_DEATHS_AT_START = 3;
+
+/** How long a worker may take to tell its load, in ms; then what it told before counts. */
+const LOAD_PATIENCE = 1_000;
+
+/** How long a worker may take to explain, in ms: longer than the realm may take to introspect a token. */
+const EXPLAIN_PATIENCE = 20_000;
 
 /** A refused connection is told at most so often, in ms. */
 const TELL_EVERY = 10_000;
@@ -39,6 +47,14 @@ export interface WorkerPoolDependencies {
   };
   /** How the workers log. */
   readonly output: LogOutput;
+}
+
+/** What the workers have to do with one address. */
+export interface Load {
+  /** Requests and tunnels in progress. */
+  readonly outstanding: number;
+  /** Those begun since the address was published; falls when a worker dies. */
+  readonly started: number;
 }
 
 /** The workers cannot serve: a certificate that cannot be read, or a program that ends before it served. */
@@ -126,6 +142,37 @@ export class WorkerPool {
     return this.#waiting.counts;
   }
 
+  /**
+   * What all workers together have to do with each address of a service, those that were withdrawn among them until
+   * their last request has ended. It is of after everything that was published before; a worker that died counts 0.
+   */
+  async load(): Promise<ReadonlyMap<string, Load>> {
+    const serving = [...this.#members].filter((worker) => worker.serving);
+    const loads = await Promise.all(
+      serving.map(async (worker) => {
+        worker.load = (await worker.inquire({ about: 'load' }, LOAD_PATIENCE)) ?? worker.load;
+        return this.#members.has(worker) ? worker.load : [];
+      }),
+    );
+    const sums = new Map<string, Load>();
+    for (const { origin, outstanding, started } of loads.flat()) {
+      const before = sums.get(origin) ?? { outstanding: 0, started: 0 };
+      sums.set(origin, {
+        outstanding: before.outstanding + outstanding,
+        started: before.started + started,
+      });
+    }
+    return sums;
+  }
+
+  /** What a worker would do with a request. Rejects with `service_unavailable` where none can tell. */
+  async explain(question: ExplainQuestion): Promise<Explanation> {
+    const worker = [...this.#members].find(({ serving }) => serving);
+    const explanation = (await worker?.inquire({ about: 'explain', question }, EXPLAIN_PATIENCE)) ?? null;
+    if (explanation !== null) return explanation;
+    throw new Refusal('service_unavailable', 'No worker could explain the request', { retryAfter: 1 });
+  }
+
   /** Refuses new connections, lets requests in progress finish, then ends the processes; after `patience` ms by force. */
   async stop(patience: number): Promise<void> {
     this.#stopping = true;
@@ -200,6 +247,9 @@ export class WorkerPool {
         worker.settleOffer();
         this.#dealer.remove(worker);
         if (!this.#stopping) this.#dealer.add(worker);
+        break;
+      case 'reply':
+        worker.replied(message.id, message.value);
         break;
       case 'withdraw':
         this.#waiting.withdraw(worker.id, message.id);

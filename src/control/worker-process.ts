@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Snapshot } from '../contracts/snapshot.ts';
-import type { FromWorker, ToWorker } from '../contracts/worker-messages.ts';
+import type { FromWorker, Inquiry, Replies, ToWorker } from '../contracts/worker-messages.ts';
 import type { Taker } from './connection-dealer.ts';
 
 const PROGRAM = fileURLToPath(new URL(`../gateway/worker${extname(import.meta.url)}`, import.meta.url));
@@ -44,11 +44,18 @@ export class WorkerProcess implements Taker {
   loaded = false;
   /** It takes connections. */
   serving = false;
+  /** What it told of its load last. */
+  load: Replies['load'] = [];
   readonly gone: Promise<WorkerEnd>;
   readonly #child: ChildProcess;
   /** What was published while the channel was still busy with what was published before. */
   #unsent: Partial<Snapshot> | null = null;
   #publishing = false;
+  /** What was told since then: it must not arrive before what was published earlier. */
+  #untold: ToWorker[] = [];
+  /** Inquiries that the worker has not replied to. */
+  readonly #inquiries = new Map<number, (value: Replies[Inquiry['about']] | null) => void>();
+  #lastInquiry = 0;
   #lastOffer = 0;
   #doubt: NodeJS.Timeout | undefined;
 
@@ -60,6 +67,9 @@ export class WorkerProcess implements Taker {
     });
     const { promise, resolve } = Promise.withResolvers<WorkerEnd>();
     this.gone = promise;
+    void promise.then(() => {
+      for (const resolveInquiry of this.#inquiries.values()) resolveInquiry(null);
+    });
     this.#child.on('message', (message: FromWorker) => heard(this, message));
     this.#child.once('exit', (code, signal) => resolve({ code, signal }));
     this.#child.on('error', (error) => {
@@ -76,8 +86,30 @@ export class WorkerProcess implements Taker {
     return this.#child.pid;
   }
 
+  /** The message arrives behind everything that was published before. */
   tell(message: ToWorker): void {
-    if (this.#child.connected) this.#child.send(message, () => undefined);
+    if (this.#unsent !== null) this.#untold.push(message);
+    else if (this.#child.connected) this.#child.send(message, () => undefined);
+  }
+
+  /** What the worker replies; null when it ends, or has not replied after `patience` ms. */
+  async inquire<A extends Inquiry['about']>(
+    inquiry: Extract<Inquiry, { about: A }>,
+    patience: number,
+  ): Promise<Replies[A] | null> {
+    const id = ++this.#lastInquiry;
+    const { promise, resolve } = Promise.withResolvers<Replies[Inquiry['about']] | null>();
+    const timer = setTimeout(() => resolve(null), patience);
+    this.#inquiries.set(id, resolve);
+    this.tell({ kind: 'inquire', id, inquiry });
+    const reply = await promise;
+    clearTimeout(timer);
+    this.#inquiries.delete(id);
+    return reply as Replies[A] | null;
+  }
+
+  replied(id: number, value: Replies[Inquiry['about']]): void {
+    this.#inquiries.get(id)?.(value);
   }
 
   /** Later sections wait until the earlier ones are on their way: a worker that is stuck gets only the newest. */
@@ -92,7 +124,11 @@ export class WorkerProcess implements Taker {
       this.#publishing = false;
       const next = this.#unsent;
       this.#unsent = null;
-      if (next !== null) this.publish(next);
+      if (next === null) return;
+      const untold = this.#untold;
+      this.#untold = [];
+      this.publish(next);
+      for (const message of untold) this.tell(message);
     });
   }
 

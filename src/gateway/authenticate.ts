@@ -14,11 +14,12 @@ import { TokenCache } from './token-cache.ts';
 import type { VerifiedToken } from './token-cache.ts';
 import { checkClaims, checkHeader, issuerOf } from './token-checks.ts';
 import type { CheckedHeader } from './token-checks.ts';
+import { invalidToken, type TokenCheck, TokenRefusal } from './token-refusal.ts';
 import type { VerificationKey } from './verification-keys.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface AuthenticatorOptions {
-  readonly control: ControlChannel;
+  readonly control: Pick<ControlChannel, 'refreshKeys' | 'introspect'>;
   /** Bound of the verified-token cache. */
   readonly cacheBytes: number;
   /** Milliseconds since the epoch. */
@@ -60,7 +61,7 @@ const NOT_ACTIVE = 'the token is not active';
  * primary is asked only about a key id that the snapshot lacks, and for introspection.
  */
 export class Authenticator {
-  readonly #control: ControlChannel;
+  readonly #control: AuthenticatorOptions['control'];
   readonly #now: () => number;
   readonly #cache: TokenCache;
   readonly #signatures = new WorkQueue(SIGNATURES.concurrency, SIGNATURES.backlog);
@@ -105,13 +106,10 @@ export class Authenticator {
    * Throws or rejects with `token_invalid`, `token_expired`, `token_revoked`, `keys_unavailable` or `overloaded`.
    */
   authenticate(token: string, realm: string | null): Principal | Promise<Principal> {
-    const entry = this.#cache.get(token);
-    if (entry !== undefined && (realm === null || realm === entry.principal.realm)) {
-      if (this.#now() < entry.validUntil && (entry.revision === this.#revision || this.#isStillGood(entry))) {
-        this.#results.valid_cached++;
-        return entry.principal;
-      }
-      this.#cache.delete(token);
+    const known = this.#known(token, realm);
+    if (known !== null) {
+      this.#results.valid_cached++;
+      return known;
     }
     let checked: Promise<Principal>;
     try {
@@ -130,6 +128,11 @@ export class Authenticator {
     );
   }
 
+  /** As `authenticate`, for a token that no request brought: it is not remembered and counts nowhere. */
+  async examine(token: string, realm: string | null): Promise<Principal> {
+    return this.#known(token, realm) ?? (await this.#check(token, { realm, keep: false }));
+  }
+
   stats(): TokenStats {
     const results = this.#results;
     const { valid_cached: hits, ...rest } = results;
@@ -142,33 +145,49 @@ export class Authenticator {
     };
   }
 
+  /** Who a remembered token speaks for; null = it is not remembered, or no longer good. */
+  #known(token: string, realm: string | null): Principal | null {
+    const entry = this.#cache.get(token);
+    if (entry === undefined || (realm !== null && realm !== entry.principal.realm)) return null;
+    if (this.#now() < entry.validUntil && (entry.revision === this.#revision || this.#isStillGood(entry))) {
+      return entry.principal;
+    }
+    this.#cache.delete(token);
+    return null;
+  }
+
   /** Requests that bring the same new token at the same time share one check. */
   #checkOnce(token: string, realm: string | null): Promise<Principal> {
     // A line feed stands in no realm's name, and `isB64Token` keeps it out of tokens.
     const name = `${realm ?? ''}\n${token}`;
     let check = this.#inProgress.get(name);
     if (check === undefined) {
-      if (!isB64Token(token)) throw invalid('the token has characters that no token has');
-      check = this.#check(token, realm).finally(() => this.#inProgress.delete(name));
+      check = this.#check(token, { realm, keep: true }).finally(() => this.#inProgress.delete(name));
       this.#inProgress.set(name, check);
     }
     return check;
   }
 
-  #check(token: string, realm: string | null): Promise<Principal> {
-    if (!isJwtShaped(token)) return this.#checkOpaque(token, realm);
-    return this.#checkJwt(token, parseJwt(token), realm);
+  #check(token: string, options: CheckOptions): Promise<Principal> {
+    if (!isB64Token(token)) throw invalidToken('token', 'the token has characters that no token has');
+    if (!isJwtShaped(token)) return this.#checkOpaque(token, options);
+    return this.#checkJwt(token, parseJwt(token), options);
   }
 
   /** Everything that costs little comes before the signature. A change of the realm meanwhile starts it again. */
-  async #checkJwt(token: string, jwt: ParsedJwt, demanded: string | null): Promise<Principal> {
+  async #checkJwt(
+    token: string,
+    jwt: ParsedJwt,
+    { realm: demanded, keep }: CheckOptions,
+  ): Promise<Principal> {
     const header = checkHeader(jwt.header);
     const { claims } = jwt;
     let refreshed = false;
     for (;;) {
       const revision = this.#revision;
       const realm = this.#realmFor(issuerOf(claims), demanded);
-      if (!realm.rules.algorithms.has(header.alg)) throw invalid('the algorithm is not accepted');
+      if (!realm.rules.algorithms.has(header.alg))
+        throw invalidToken('algorithm', 'the algorithm is not accepted');
       checkClaims(claims, realm.rules, this.#now());
       const key = this.#keyFor(header, realm, refreshed);
       if (key === null) {
@@ -182,7 +201,7 @@ export class Authenticator {
         claims['sub'] === undefined
           ? await this.#completeClaims(token, claims, realm)
           : { claims, keepFor: Infinity };
-      const principal = this.#accept(token, { ...verified, realm, key, revision });
+      const principal = this.#accept(token, { ...verified, realm, key, revision, keep });
       if (principal !== null) return principal;
     }
   }
@@ -193,27 +212,27 @@ export class Authenticator {
     if (accepting !== undefined) return accepting;
     // A realm that never answered may yet turn out to be the issuer.
     const unknown = candidates.find((realm) => realm.rules.issuers.length === 0);
-    if (unknown !== undefined) throw this.#keysUnavailable(unknown);
-    throw invalid('the issuer is not accepted');
+    if (unknown !== undefined) throw this.#keysUnavailable(unknown, 'issuer');
+    throw invalidToken('issuer', 'the issuer is not accepted');
   }
 
   #realmNamed(name: string): RealmState {
     const realm = this.#realms.get(name);
     if (realm === undefined) {
-      throw new Refusal('keys_unavailable', 'the realm is not known yet', { retryAfter: 1 });
+      throw new TokenRefusal('issuer', 'keys_unavailable', 'the realm is not known yet', 1);
     }
     return realm;
   }
 
   /** Null = nobody here knows that key id, and a fetch may bring it. */
   #keyFor(header: CheckedHeader, realm: RealmState, refreshed: boolean): VerificationKey | null {
-    if (realm.keys.size === 0) throw this.#keysUnavailable(realm);
+    if (realm.keys.size === 0) throw this.#keysUnavailable(realm, 'signature');
     const search = realm.keys.find(header.alg, header.kid);
     if (search.found !== null) return search.found;
-    if (search.why === 'unfit') throw invalid('the algorithm does not fit the key');
-    if (search.why === 'unnamed') throw invalid('the token does not name its key');
+    if (search.why === 'unfit') throw invalidToken('signature', 'the algorithm does not fit the key');
+    if (search.why === 'unnamed') throw invalidToken('signature', 'the token does not name its key');
     const mayAsk = this.#now() >= realm.cooldownUntil || this.#refreshing.has(realm.name);
-    if (refreshed || !mayAsk) throw invalid('the key is not known');
+    if (refreshed || !mayAsk) throw invalidToken('signature', 'the key is not known');
     return null;
   }
 
@@ -228,31 +247,32 @@ export class Authenticator {
       await refresh;
     } catch {
       // The token may be good for all that is known: a fault of ours must not look like one of the token's.
-      throw this.#keysUnavailable(realm);
+      throw this.#keysUnavailable(realm, 'signature');
     }
   }
 
   async #verifySignature(token: string, alg: string, key: VerificationKey): Promise<void> {
     const cryptoKey = await key.forAlgorithm(alg);
-    if (cryptoKey === null) throw invalid('the key cannot be used');
+    if (cryptoKey === null) throw invalidToken('signature', 'the key cannot be used');
     try {
       await this.#signatures.run(() => compactVerify(token, cryptoKey, { algorithms: [alg] }));
     } catch (error) {
-      throw error instanceof errors.JOSEError ? invalid('the signature is wrong') : error;
+      throw error instanceof errors.JOSEError ? invalidToken('signature', 'the signature is wrong') : error;
     }
   }
 
   /** Keycloak's lightweight tokens carry neither `sub` nor roles: the realm says the rest. */
   async #completeClaims(token: string, claims: JsonObject, realm: RealmState) {
     const keepFor = realm.rules.introspectionCache;
-    if (keepFor === null) throw invalid('the subject is missing');
+    if (keepFor === null) throw invalidToken('introspection', 'the subject is missing');
     const completed = await this.#introspection.claimsOf(token, realm, claims);
-    if (completed === null) throw invalid(NOT_ACTIVE);
+    if (completed === null) throw invalidToken('introspection', NOT_ACTIVE);
     return { claims: completed, keepFor };
   }
 
   /** Asks every realm in question that introspects, until one knows the token. */
-  async #checkOpaque(token: string, demanded: string | null): Promise<Principal> {
+  async #checkOpaque(token: string, options: CheckOptions): Promise<Principal> {
+    const { realm: demanded, keep } = options;
     const candidates = demanded === null ? [...this.#realms.values()] : [this.#realmNamed(demanded)];
     let asked = false;
     let refusal: Refusal | null = null;
@@ -264,32 +284,37 @@ export class Authenticator {
       try {
         const claims = await this.#introspection.claimsOf(token, realm, {});
         if (claims === null) continue;
-        const verified = { claims, realm, key: null, revision, keepFor: introspectionCache };
-        return this.#accept(token, verified) ?? (await this.#checkOpaque(token, demanded));
+        const verified = { claims, realm, key: null, revision, keepFor: introspectionCache, keep };
+        return this.#accept(token, verified) ?? (await this.#checkOpaque(token, options));
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         // While one realm gives no answer, the others cannot say that the token is bad.
         if (refusal === null || error.status === 503) refusal = error;
       }
     }
-    throw refusal ?? invalid(asked ? NOT_ACTIVE : 'the token is not a signed JWT');
+    throw (
+      refusal ??
+      (asked
+        ? invalidToken('introspection', NOT_ACTIVE)
+        : invalidToken('token', 'the token is not a signed JWT'))
+    );
   }
 
   /**
-   * Makes the principal and remembers the token. Null when the realm changed while it was checked and the result no
+   * Makes the principal and remembers the token where it is to be kept. Null when the realm changed while it was checked and the result no
    * longer holds.
    */
   #accept(token: string, verified: Verified): Principal | null {
-    const { claims, realm, key, revision, keepFor } = verified;
+    const { claims, realm, key, revision, keepFor, keep } = verified;
     const principal = principalFromClaims(realm.name, claims, realm.rules.clockSkew);
     const now = this.#now();
     const validUntil = Math.min(principal.notAfter, now + keepFor);
     const entry: VerifiedToken = { principal, validUntil, key, rules: realm.rules, revision };
     if (this.#realms.get(realm.name)?.revocations.cover(principal) === true) {
-      throw new Refusal('token_revoked', 'the session has ended');
+      throw new TokenRefusal('session', 'token_revoked', 'the session has ended');
     }
     if (revision !== this.#revision && !this.#isStillGood(entry)) return null;
-    if (now < validUntil) this.#cache.set(token, entry);
+    if (keep && now < validUntil) this.#cache.set(token, entry);
     return principal;
   }
 
@@ -303,11 +328,9 @@ export class Authenticator {
     return true;
   }
 
-  #keysUnavailable(realm: RealmState): Refusal {
-    const seconds = Math.ceil((realm.cooldownUntil - this.#now()) / 1000);
-    return new Refusal('keys_unavailable', 'the keys of the realm are not available', {
-      retryAfter: Math.max(1, seconds),
-    });
+  #keysUnavailable(realm: RealmState, check: TokenCheck): Refusal {
+    const seconds = Math.max(1, Math.ceil((realm.cooldownUntil - this.#now()) / 1000));
+    return new TokenRefusal(check, 'keys_unavailable', 'the keys of the realm are not available', seconds);
   }
 
   #count(error: unknown): unknown {
@@ -315,6 +338,13 @@ export class Authenticator {
     this.#results[isResult(code) ? code : 'internal_error']++;
     return error;
   }
+}
+
+interface CheckOptions {
+  /** The realm that is demanded; null = any. */
+  readonly realm: string | null;
+  /** Whether a good token is remembered. */
+  readonly keep: boolean;
 }
 
 interface Verified {
@@ -325,12 +355,9 @@ interface Verified {
   readonly revision: number;
   /** Milliseconds. */
   readonly keepFor: number;
+  readonly keep: boolean;
 }
 
 function isResult(code: string): code is CheckResult {
   return (CHECK_RESULTS as readonly string[]).includes(code);
-}
-
-function invalid(detail: string): Refusal {
-  return new Refusal('token_invalid', detail);
 }

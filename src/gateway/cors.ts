@@ -18,9 +18,11 @@ export function corsHeaders(route: Route, head: RequestHead): readonly string[] 
   return ['Access-Control-Allow-Origin', head.origin, 'Access-Control-Expose-Headers', '*', 'Vary', 'Origin'];
 }
 
-/** Preflights carry no token, so they are answered before authentication. Throws `access_denied` for other origins. */
-export function answerPreflight(exchange: Exchange, route: Route, head: RequestHead): void {
-  const { origin, preflightMethod } = head;
+/** The origin and the method that a preflight asks for. Throws `access_denied` for an origin that is not allowed. */
+export function checkPreflight(
+  route: Route,
+  { origin, preflightMethod }: RequestHead,
+): { readonly origin: string; readonly method: string } {
   if (
     route.cors === null ||
     origin === null ||
@@ -29,12 +31,18 @@ export function answerPreflight(exchange: Exchange, route: Route, head: RequestH
   ) {
     throw new Refusal('access_denied', 'Pages of this origin may not call the service');
   }
+  return { origin, method: preflightMethod };
+}
+
+/** Preflights carry no token, so they are answered before authentication. Throws as `checkPreflight` does. */
+export function answerPreflight(exchange: Exchange, route: Route, head: RequestHead): void {
+  const { origin, method } = checkPreflight(route, head);
   const asked = head.passed.findIndex((name) => name.toLowerCase() === 'access-control-request-headers');
   const headers = [
     'Access-Control-Allow-Origin',
     origin,
     'Access-Control-Allow-Methods',
-    preflightMethod,
+    method,
     'Access-Control-Max-Age',
     MAX_AGE,
     'Vary',

@@ -1,6 +1,7 @@
 import type { ControlChannel } from '../contracts/control-channel.ts';
 import type { GatewaySettings, Route } from '../contracts/settings.ts';
 import type { RealmSnapshot, Snapshot } from '../contracts/snapshot.ts';
+import type { OriginLoad } from '../contracts/worker-messages.ts';
 import type { Refusal } from '../errors.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { RouteMetrics, WorkerMetrics } from '../telemetry/metrics.ts';
@@ -9,7 +10,7 @@ import { TrustedProxies } from './client-address.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import { createUpstreamClient } from './forward/upstream-client.ts';
-import { type UpstreamGroup, Upstreams } from './forward/upstream-group.ts';
+import { UpstreamGroup, Upstreams } from './forward/upstream-group.ts';
 import type { UpstreamClient, UpstreamFailure } from './forward/upstream-types.ts';
 import { RouteTable } from './match-route.ts';
 import type { RequestRecord } from './request-record.ts';
@@ -64,6 +65,8 @@ export class Gateway {
   readonly deadlines = new Deadlines();
   /** Upgraded connections. */
   readonly tunnels = new Set<{ goAway(): void }>();
+  /** Requests that wait for an upstream. */
+  readonly holds = new Set<{ goAway(): void }>();
   /** Requests in progress, tunnels among them. */
   inFlight = 0;
   draining = false;
@@ -75,7 +78,10 @@ export class Gateway {
   realms = new Map<string, PassthroughRealm>();
   #routes = new RouteTable<Service>([]);
   #snapshot: Snapshot;
-  readonly #upstreams = new Upstreams();
+  #routeNames: readonly string[] = [];
+  /** By route. */
+  #services: ReadonlyMap<string, Service> = new Map();
+  readonly #upstreams = new Upstreams((origin) => this.client.withdraw(origin));
   readonly #accessLog: AccessLog | null;
   readonly #unmatched: RouteMetrics;
 
@@ -95,15 +101,31 @@ export class Gateway {
 
   apply(sections: Partial<Snapshot>): void {
     this.#snapshot = { ...this.#snapshot, ...sections };
-    const { gateway, realms, unhealthy } = this.#snapshot;
-    if (sections.gateway !== undefined) this.#applySettings(gateway);
-    if (sections.realms !== undefined) this.authenticator.apply(realms);
-    if (sections.realms !== undefined || sections.routes !== undefined) this.#compileRoutes();
-    this.#upstreams.setUnhealthy(unhealthy);
+    const { gateway, realms, routes, services, unhealthy } = sections;
+    if (gateway !== undefined) this.#applySettings(gateway);
+    if (unhealthy !== undefined) this.#upstreams.setUnhealthy(unhealthy);
+    if (realms !== undefined) {
+      this.authenticator.apply(realms);
+      this.#compileRealms(realms);
+    }
+    if (services !== undefined) this.#compileServices(services);
+    if (routes !== undefined) this.#compileRoutes(routes);
+    else if (services !== undefined) this.#routes.putBeside([...this.#services.values()]);
+  }
+
+  /** What this worker has in progress with each address of a service. */
+  load(): OriginLoad[] {
+    return this.#upstreams.load();
   }
 
   match(hostname: string, path: string): Service | null {
     return this.#routes.match(hostname, path);
+  }
+
+  /** This worker's part of the connections that the gateway takes at a time; they are dealt out evenly. */
+  get connectionShare(): number {
+    const { limits, workers } = this.settings;
+    return Math.ceil(limits.connections / workers);
   }
 
   /** The realm named in challenges where no route demands one. */
@@ -190,27 +212,61 @@ export class Gateway {
     });
   }
 
-  #compileRoutes(): void {
-    const { routes, realms } = this.#snapshot;
+  #compileRealms(realms: readonly RealmSnapshot[]): void {
     const urls = realms.map((realm) => new URL(realm.settings.url));
-    const groups = this.#upstreams.groups([
-      ...routes.map((route) => route.upstream),
-      ...urls.map((url) => [url.origin]),
-    ]);
-    this.#routes = new RouteTable(
-      routes.map((route, i) => ({ route, group: groups[i]!, metrics: this.metrics.route(route.name) })),
+    const members = this.#upstreams.name(
+      'realms',
+      urls.map((url) => [url.origin]),
     );
+    const before = this.realms;
     this.realms = new Map(
       realms.map((snapshot, i) => [
         snapshot.settings.name,
         {
           snapshot,
           path: urls[i]!.pathname.replace(/\/$/, ''),
-          group: groups[routes.length + i]!,
+          group: new UpstreamGroup(members[i]!),
           metrics: this.metrics.route(`realm:${snapshot.settings.name}`),
         },
       ]),
     );
+    for (const name of before.keys()) this.metrics.release(`realm:${name}`);
+  }
+
+  #compileRoutes(routes: readonly Route[]): void {
+    const members = this.#upstreams.name(
+      'routes',
+      routes.map((route) => route.upstream),
+    );
+    const entries = routes.map((route, i) => ({
+      route,
+      group: new UpstreamGroup(members[i]!),
+      metrics: this.metrics.route(route.name),
+    }));
+    this.#routes = new RouteTable<Service>(entries);
+    this.#routes.putBeside([...this.#services.values()]);
+    for (const name of this.#routeNames) this.metrics.release(name);
+    this.#routeNames = routes.map(({ name }) => name);
+  }
+
+  /** A service keeps its group, so that requests in progress see its replicas come and go. */
+  #compileServices(routes: readonly Route[]): void {
+    const members = this.#upstreams.name(
+      'services',
+      routes.map((route) => route.upstream),
+    );
+    const before = this.#services;
+    const services = new Map<string, Service>();
+    for (const [i, route] of routes.entries()) {
+      const group = before.get(route.name)?.group ?? new UpstreamGroup([]);
+      group.members = members[i]!;
+      services.set(route.name, { route, group, metrics: this.metrics.route(route.name) });
+    }
+    for (const [name, { group }] of before) {
+      if (!services.has(name)) group.members = [];
+      this.metrics.release(name);
+    }
+    this.#services = services;
   }
 
   #settled(exchange: Exchange, record: RequestRecord): void {

@@ -3,6 +3,7 @@ import { Refusal } from '../errors.ts';
 import type { JsonObject } from './compact-jwt.ts';
 import type { RealmState } from './realm-state.ts';
 import { checkClaims, issuerOf } from './token-checks.ts';
+import { invalidToken, TokenRefusal } from './token-refusal.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /** What strangers send must not become a flood at the realm. */
@@ -11,11 +12,11 @@ const BACKLOG = 256;
 
 /** Asks a realm about tokens that do not say everything themselves (RFC 7662), by way of the primary. */
 export class Introspection {
-  readonly #control: ControlChannel;
+  readonly #control: Pick<ControlChannel, 'introspect'>;
   readonly #now: () => number;
   readonly #queue = new WorkQueue(CONCURRENCY, BACKLOG);
 
-  constructor(control: ControlChannel, now: () => number) {
+  constructor(control: Pick<ControlChannel, 'introspect'>, now: () => number) {
     this.#control = control;
     this.#now = now;
   }
@@ -31,15 +32,15 @@ export class Introspection {
     const answer = await this.#ask(token, realm.name);
     if (answer === null) return null;
     if (answer['iss'] !== undefined && !realm.rules.issuers.includes(issuerOf(answer))) {
-      throw new Refusal('token_invalid', 'the issuer is not accepted');
+      throw invalidToken('issuer', 'the issuer is not accepted');
     }
     const type = answer['token_type'];
     if (type !== undefined && !(typeof type === 'string' && type.toLowerCase() === 'bearer')) {
-      throw new Refusal('token_invalid', 'the token is not an access token');
+      throw invalidToken('type', 'the token is not an access token');
     }
     const claims = { ...answer, ...verified };
     checkClaims(claims, realm.rules, this.#now());
-    if (claims['sub'] === undefined) throw new Refusal('token_invalid', 'the subject is missing');
+    if (claims['sub'] === undefined) throw invalidToken('subject', 'the subject is missing');
     return claims;
   }
 
@@ -49,7 +50,7 @@ export class Introspection {
     } catch (error) {
       if (error instanceof Refusal) throw error;
       const detail = 'the realm could not be asked about the token';
-      throw new Refusal('keys_unavailable', detail, { retryAfter: 1 });
+      throw new TokenRefusal('introspection', 'keys_unavailable', detail, 1);
     }
   }
 }

@@ -8,16 +8,34 @@ import type { Route } from '../contracts/settings.ts';
 export class RouteTable<T extends { readonly route: Route }> {
   readonly #byHost = new Map<string, T>();
   readonly #byEndpoint = new Map<string, T>();
-  #deepest = 0;
+  readonly #ownDepth: number;
+  #deepest: number;
+  /** Entries that were added beside the table's own ones. */
+  #beside: readonly T[] = [];
 
   constructor(entries: readonly T[]) {
     for (const entry of entries) {
       const { host, endpoint } = entry.route;
       if (host !== null) this.#byHost.set(host, entry);
-      if (endpoint === null) continue;
-      this.#byEndpoint.set(endpoint, entry);
-      this.#deepest = Math.max(this.#deepest, endpoint === '/' ? 0 : endpoint.split('/').length - 1);
+      if (endpoint !== null) this.#byEndpoint.set(endpoint, entry);
     }
+    this.#deepest = this.#ownDepth = deepestOf(entries);
+  }
+
+  /** Puts other entries beside the table's own, which win where both have the same; they replace the ones before. */
+  putBeside(entries: readonly T[]): void {
+    for (const entry of this.#beside) {
+      const { host, endpoint } = entry.route;
+      if (host !== null && this.#byHost.get(host) === entry) this.#byHost.delete(host);
+      if (endpoint !== null && this.#byEndpoint.get(endpoint) === entry) this.#byEndpoint.delete(endpoint);
+    }
+    for (const entry of entries) {
+      const { host, endpoint } = entry.route;
+      if (host !== null && !this.#byHost.has(host)) this.#byHost.set(host, entry);
+      if (endpoint !== null && !this.#byEndpoint.has(endpoint)) this.#byEndpoint.set(endpoint, entry);
+    }
+    this.#beside = entries;
+    this.#deepest = Math.max(this.#ownDepth, deepestOf(entries));
   }
 
   /**
@@ -43,6 +61,16 @@ export class RouteTable<T extends { readonly route: Route }> {
     }
     return this.#byEndpoint.get('/') ?? null;
   }
+}
+
+/** Number of segments of the longest endpoint. */
+function deepestOf(entries: readonly { readonly route: Route }[]): number {
+  let deepest = 0;
+  for (const { route } of entries) {
+    if (route.endpoint === null || route.endpoint === '/') continue;
+    deepest = Math.max(deepest, route.endpoint.split('/').length - 1);
+  }
+  return deepest;
 }
 
 const PARAMETERS = /;[^/]*/g;

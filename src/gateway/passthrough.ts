@@ -42,14 +42,16 @@ export function passThrough(gateway: Gateway, incoming: Incoming): void {
   answer.catch((error: unknown) => gateway.refuse(exchange, record, error));
 }
 
-interface Destination {
+/** Where a path under `/auth/` leads. */
+export interface Destination {
   readonly realm: PassthroughRealm;
   readonly endpoint: PassthroughEndpoint | 'backchannel-logout';
   /** Path at the realm. */
   readonly path: string;
 }
 
-function findDestination(gateway: Gateway, path: string): Destination | null {
+/** null = the path is not published. */
+export function findDestination(gateway: Gateway, path: string): Destination | null {
   const match = REALM.exec(path);
   if (match === null) return findResources(gateway, path);
   const [, name = '', rest = ''] = match;
@@ -77,6 +79,15 @@ function findResources(gateway: Gateway, path: string): Destination | null {
 
 const READ_ONLY: ReadonlySet<PassthroughEndpoint> = new Set(['certs', 'openid-configuration', 'resources']);
 
+/** Throws `method_not_allowed` for a change of what is only a document. */
+export function checkMethod(endpoint: PassthroughEndpoint, method: string): void {
+  if (READ_ONLY.has(endpoint) && method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') {
+    throw new Refusal('method_not_allowed', 'This document can only be read', {
+      allow: 'GET, HEAD, OPTIONS',
+    });
+  }
+}
+
 /** The endpoints beside the token endpoint: documents are read only, and forms are limited by address like tokens. */
 async function admitOther(
   gateway: Gateway,
@@ -85,11 +96,7 @@ async function admitOther(
   endpoint: PassthroughEndpoint,
 ): Promise<void> {
   const { method } = exchange;
-  if (READ_ONLY.has(endpoint) && method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') {
-    throw new Refusal('method_not_allowed', 'This document can only be read', {
-      allow: 'GET, HEAD, OPTIONS',
-    });
-  }
+  checkMethod(endpoint, method);
   if (method !== 'POST' || (endpoint !== 'auth' && endpoint !== 'device')) return;
   await limitByAddress(gateway, realm, view.address);
 }
@@ -115,6 +122,7 @@ function relayToRealm(
   const safe = exchange.method === 'GET' || exchange.method === 'HEAD';
   const relay = new Relay(gateway, exchange, record, {
     group: realm.group,
+    hold: null,
     request: {
       method: exchange.method,
       target: path + target.query,

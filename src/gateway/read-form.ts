@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { Refusal } from '../errors.ts';
 import type { Gateway } from './gateway.ts';
 import type { Incoming } from './incoming.ts';
+import type { RequestHead } from './request-head.ts';
 import { readBody } from './read-body.ts';
 
 /** In UTF-8 only: in another charset the realm might read other parameters than were checked here. */
@@ -14,18 +15,18 @@ export interface Form {
   readonly parameters: URLSearchParams | null;
 }
 
-/**
- * Reads a posted form. Rejects with `unsupported_media_type` for anything else, a charset other than UTF-8 or a
- * content coding, and as `readBody` does.
- */
+/** Throws `unsupported_media_type` for anything but a form, a charset other than UTF-8 or a content coding. */
+export function requireForm({ contentType, passed }: RequestHead): void {
+  if (FORM.test(contentType ?? '') && !hasCoding(passed)) return;
+  throw new Refusal(
+    'unsupported_media_type',
+    'Send application/x-www-form-urlencoded in UTF-8, without a content coding',
+  );
+}
+
+/** Reads a posted form. Rejects as `requireForm` and `readBody` do. */
 export async function readForm(gateway: Gateway, incoming: Incoming, limit: number): Promise<Form> {
-  const { head } = incoming;
-  if (!FORM.test(head.contentType ?? '') || hasCoding(head.passed)) {
-    throw new Refusal(
-      'unsupported_media_type',
-      'Send application/x-www-form-urlencoded in UTF-8, without a content coding',
-    );
-  }
+  requireForm(incoming.head);
   const body = await readBody(gateway, incoming, limit);
   return { body, parameters: parse(body) };
 }

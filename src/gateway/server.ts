@@ -20,6 +20,7 @@ import { newRequestId } from '../telemetry/trace-context.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
 import type { UpgradeHandshake } from './forward/upgrade.ts';
+import { isWebSocketHandshake } from './forward/web-socket-handshake.ts';
 import type { Gateway } from './gateway.ts';
 import { handleRequest } from './handle-request.ts';
 import { Http1Exchange } from './http1-exchange.ts';
@@ -135,6 +136,7 @@ export class GatewayServer {
     for (const socket of this.#sockets) {
       (socket as TrackedSocket)[connectionOf]?.goAway();
     }
+    for (const hold of gateway.holds) hold.goAway();
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, gateway.settings.timeouts.drain);
@@ -181,20 +183,15 @@ export class GatewayServer {
       this.#start(exchange, null),
     );
     socket[connectionOf] = connection;
-    if (sockets.size > this.#share()) connection.refuse(rawRefusal(OVERLOADED, newRequestId()));
-  }
-
-  /** This worker's part of the connections that the gateway takes at a time; they are dealt out evenly. */
-  #share(): number {
-    const { limits, workers } = this.#gateway.settings;
-    return Math.ceil(limits.connections / workers);
+    if (sockets.size > this.#gateway.connectionShare)
+      connection.refuse(rawRefusal(OVERLOADED, newRequestId()));
   }
 
   #opened(session: ServerHttp2Session): void {
     this.#sessions.add(session);
     session.once('close', () => this.#sessions.delete(session));
     session.setTimeout(this.#gateway.settings.timeouts.idle, () => session.close());
-    if (this.#sockets.size > this.#share()) session.close();
+    if (this.#sockets.size > this.#gateway.connectionShare) session.close();
   }
 
   #request(
@@ -289,13 +286,7 @@ function tcp(stream: Duplex): Socket {
  * particular would go around all checks.
  */
 function shouldUpgradeCallback(request: IncomingMessage): boolean {
-  const { headers, method, httpVersion } = request;
-  const isHandshake =
-    method === 'GET' &&
-    httpVersion === '1.1' &&
-    headers.upgrade?.toLowerCase() === 'websocket' &&
-    headers['content-length'] === undefined &&
-    headers['transfer-encoding'] === undefined;
+  const isHandshake = request.httpVersion === '1.1' && isWebSocketHandshake(request.method, request.headers);
   const connection = (request.socket as TrackedSocket)[connectionOf];
   if (!isHandshake && connection !== undefined) connection.last = true;
   return isHandshake;

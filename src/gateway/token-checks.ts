@@ -1,5 +1,5 @@
-import { Refusal } from '../errors.ts';
 import type { JsonObject } from './compact-jwt.ts';
+import { invalidToken, TokenRefusal } from './token-refusal.ts';
 import { KNOWN_ALGORITHMS } from './verification-keys.ts';
 
 /** What a realm's configuration demands of a token's claims. Times in milliseconds. */
@@ -22,13 +22,15 @@ export function checkHeader(header: JsonObject): CheckedHeader {
   const { alg, kid, typ } = header;
   // No extension is understood, so any `crit` makes the token invalid (RFC 7515 section 4.1.11), and so does
   // `b64`, which changes what was signed (RFC 7797).
-  if (Object.hasOwn(header, 'crit')) throw invalid('critical header parameters are not accepted');
-  if (Object.hasOwn(header, 'b64')) throw invalid('an unencoded payload is not accepted');
+  if (Object.hasOwn(header, 'crit'))
+    throw invalidToken('token', 'critical header parameters are not accepted');
+  if (Object.hasOwn(header, 'b64')) throw invalidToken('token', 'an unencoded payload is not accepted');
   if (typ !== undefined && !(typeof typ === 'string' && HEADER_TYPES.has(typ.toLowerCase()))) {
-    throw invalid('the header type is not accepted');
+    throw invalidToken('token', 'the header type is not accepted');
   }
-  if (typeof alg !== 'string' || !KNOWN_ALGORITHMS.has(alg)) throw invalid('the algorithm is not accepted');
-  if (kid !== undefined && typeof kid !== 'string') throw invalid('the key id is not a string');
+  if (typeof alg !== 'string' || !KNOWN_ALGORITHMS.has(alg))
+    throw invalidToken('token', 'the algorithm is not accepted');
+  if (kid !== undefined && typeof kid !== 'string') throw invalidToken('token', 'the key id is not a string');
   return { alg, kid: kid ?? null };
 }
 
@@ -37,7 +39,7 @@ const HEADER_TYPES: ReadonlySet<string> = new Set(['jwt', 'at+jwt', 'application
 /** `iss`, which may be nothing but a string (RFC 7519 section 4.1.1). Throws `token_invalid`. */
 export function issuerOf(claims: JsonObject): string {
   const { iss } = claims;
-  if (typeof iss !== 'string') throw invalid('the issuer is not a string');
+  if (typeof iss !== 'string') throw invalidToken('issuer', 'the issuer is not a string');
   return iss;
 }
 
@@ -49,22 +51,23 @@ export function checkClaims(claims: JsonObject, rules: ClaimRules, now: number):
   checkTimes(claims, rules.clockSkew, now);
   // Keycloak marks its tokens: ID, Refresh, Offline, Logout, DPoP, ... Only an access token is a credential here.
   if (claims['typ'] !== undefined && claims['typ'] !== 'Bearer') {
-    throw invalid('the token is not an access token');
+    throw invalidToken('type', 'the token is not an access token');
   }
   checkClients(claims, rules.clients);
   const { sub } = claims;
   if (sub !== undefined && (typeof sub !== 'string' || sub === ''))
-    throw invalid('the subject is not a name');
+    throw invalidToken('subject', 'the subject is not a name');
 }
 
 function checkTimes(claims: JsonObject, skew: number, now: number): void {
   const { exp, nbf, iat } = claims;
-  if (!isInstant(exp)) throw invalid('the expiry is missing or not a number');
-  if (nbf !== undefined && !isInstant(nbf)) throw invalid('nbf is not a number');
-  if (iat !== undefined && !isInstant(iat)) throw invalid('iat is not a number');
-  if (exp * 1000 + skew <= now) throw new Refusal('token_expired', 'the token has expired');
-  if (nbf !== undefined && nbf * 1000 - skew > now) throw invalid('the token is not valid yet');
-  if (iat !== undefined && iat * 1000 - skew > now) throw invalid('the token was issued in the future');
+  if (!isInstant(exp)) throw invalidToken('time', 'the expiry is missing or not a number');
+  if (nbf !== undefined && !isInstant(nbf)) throw invalidToken('time', 'nbf is not a number');
+  if (iat !== undefined && !isInstant(iat)) throw invalidToken('time', 'iat is not a number');
+  if (exp * 1000 + skew <= now) throw new TokenRefusal('time', 'token_expired', 'the token has expired');
+  if (nbf !== undefined && nbf * 1000 - skew > now) throw invalidToken('time', 'the token is not valid yet');
+  if (iat !== undefined && iat * 1000 - skew > now)
+    throw invalidToken('time', 'the token was issued in the future');
 }
 
 /** JSON's 1e999 is Infinity, and a token that never expires is none. */
@@ -75,20 +78,18 @@ function isInstant(value: unknown): value is number {
 function checkClients(claims: JsonObject, accepted: readonly string[] | null): void {
   // RFC 9068 tokens and introspection answers (RFC 7662) name the client in `client_id`.
   const { azp = claims['client_id'], aud } = claims;
-  if (azp !== undefined && typeof azp !== 'string') throw invalid('the client is not a string');
+  if (azp !== undefined && typeof azp !== 'string')
+    throw invalidToken('client', 'the client is not a string');
   if (aud !== undefined && typeof aud !== 'string' && !isStringArray(aud)) {
-    throw invalid('the audience is neither a string nor a list of strings');
+    throw invalidToken('client', 'the audience is neither a string nor a list of strings');
   }
   if (accepted === null) return;
   if (azp !== undefined && accepted.includes(azp)) return;
   const audience = typeof aud === 'string' ? [aud] : (aud ?? []);
-  if (!audience.some((member) => accepted.includes(member))) throw invalid('the client is not accepted');
+  if (!audience.some((member) => accepted.includes(member)))
+    throw invalidToken('client', 'the client is not accepted');
 }
 
 function isStringArray(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((member) => typeof member === 'string');
-}
-
-function invalid(detail: string): Refusal {
-  return new Refusal('token_invalid', detail);
 }

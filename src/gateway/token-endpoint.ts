@@ -40,13 +40,7 @@ export async function admitTokenRequest(
 
 async function check(gateway: Gateway, incoming: Incoming, realm: PassthroughRealm): Promise<Buffer | null> {
   const { exchange, head, target, view } = incoming;
-  if (exchange.method === 'OPTIONS') {
-    // A preflight, which the realm answers by its clients' web origins. A form must not get past the checks by it.
-    if (incoming.body !== 'none') throw new Refusal('malformed_request', 'A preflight has no body');
-    return null;
-  }
-  if (exchange.method !== 'POST')
-    throw new Refusal('method_not_allowed', 'Tokens are asked for with POST', { allow: 'POST, OPTIONS' });
+  if (isTokenPreflight(exchange.method, incoming.body)) return null;
   if (target.query !== '') throw invalid('Parameters belong into the body');
   const { body, parameters } = await readForm(gateway, incoming, FORM_BYTES);
   if (parameters === null) throw invalid('The form is not well-formed UTF-8 in URL encoding');
@@ -68,6 +62,19 @@ async function check(gateway: Gateway, incoming: Incoming, realm: PassthroughRea
   }
   await takeLimits(gateway, buckets);
   return body;
+}
+
+/**
+ * Whether this is a preflight, which the realm answers by its clients' web origins, and not a token request. Throws
+ * `method_not_allowed` for what is neither, and `malformed_request` for a form that would get past the checks so.
+ */
+export function isTokenPreflight(method: string, body: Incoming['body']): boolean {
+  if (method === 'OPTIONS') {
+    if (body !== 'none') throw new Refusal('malformed_request', 'A preflight has no body');
+    return true;
+  }
+  if (method === 'POST') return false;
+  throw new Refusal('method_not_allowed', 'Tokens are asked for with POST', { allow: 'POST, OPTIONS' });
 }
 
 /** A parameter that may stand once; one without a value counts as absent (RFC 6749 section 3.2). */

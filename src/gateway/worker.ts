@@ -5,6 +5,7 @@ import { createLogger, flush, logSink, type Logger } from '../telemetry/log.ts';
 import { WorkerMetrics } from '../telemetry/metrics.ts';
 import { CHECK_RESULTS } from './authenticate.ts';
 import { ControlClient } from './control-client.ts';
+import { explain } from './explain.ts';
 import { Gateway } from './gateway.ts';
 import { GatewayServer } from './server.ts';
 
@@ -66,6 +67,9 @@ process.on('message', (message: ToWorker, handle: unknown) => {
     case 'report':
       running?.report();
       break;
+    case 'inquire':
+      void reply(message);
+      break;
     case 'drain':
       void drain();
       break;
@@ -121,6 +125,13 @@ function start({ snapshot, output, slot, ticketKeys }: Start): Running {
   process.on('uncaughtException', (err) => log.error({ err }, 'An error reached the top of a worker'));
   process.on('unhandledRejection', (err) => log.error({ err }, 'A rejection reached the top of a worker'));
   return { gateway, server, log, report };
+}
+
+async function reply({ id, inquiry }: Extract<ToWorker, { kind: 'inquire' }>): Promise<void> {
+  if (running === null) return;
+  const { gateway } = running;
+  const value = inquiry.about === 'load' ? gateway.load() : await explain(gateway, inquiry.question);
+  send({ kind: 'reply', id, value });
 }
 
 function take(socket: Socket): void {

@@ -3,7 +3,7 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 
 import type { Snapshot } from '../../src/contracts/snapshot.ts';
 import { ConcurrencyLedger, RateLedger } from '../../src/control/limits.ts';
@@ -214,4 +214,118 @@ test('a stop that lasts too long is ended by force', async () => {
 
   expect(runs(pid!)).toBe(false);
   expect(await lost).toBe('lost');
+});
+
+/** A service that starts when somebody asks for it, as the registry would do. */
+function startedByRequest() {
+  const asked: { readonly route: string; readonly refused: string | null; readonly signal: AbortSignal }[] =
+    [];
+  let answer: (ready: boolean) => void = () => undefined;
+  const services: ServiceQuestions = {
+    awaitUpstream: (name, refused, signal) => {
+      asked.push({ route: name, refused, signal });
+      return new Promise((resolve) => (answer = resolve));
+    },
+  };
+  return { services, asked, answer: (ready: boolean) => answer(ready) };
+}
+
+const service = (upstream: readonly string[]) => route({ public: true, holdFor: 60_000, upstream });
+
+test('a request waits for its service, counted, and what was published for it comes before the answer', async () => {
+  const origin = await startOrigin((response) => response.end('ok'));
+  const { services, asked, answer } = startedByRequest();
+  const { pool, port, pids } = await start(1, snapshot({ services: [service([])] }), NO_REALM, services);
+
+  const status = ask(port);
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  expect(asked).toMatchObject([{ route: 'hello', refused: null }]);
+  expect([...pool.waiting()]).toEqual([['hello', 1]]);
+  // Stopped, the worker reads nothing: what is published waits in the primary, and the answer behind it.
+  signal(pids()[0]!, 'SIGSTOP');
+  const many = Array.from({ length: 2_000 }, (_, i) =>
+    route({ name: `r${i}`, endpoint: `/r${i}`, upstream: [origin] }),
+  );
+  for (let i = 0; i < 5; i++) pool.publish({ routes: many });
+  pool.publish({ services: [service([origin])] });
+  answer(true);
+  await vi.waitFor(() => expect(pool.waiting().size).toBe(0));
+  signal(pids()[0]!, 'SIGCONT');
+
+  expect(await status).toBe(200);
+});
+
+test('a client that leaves while it waits is no longer counted', async () => {
+  const { services, asked } = startedByRequest();
+  const { pool, port } = await start(1, snapshot({ services: [service([])] }), NO_REALM, services);
+  const request = httpRequest({ host: '127.0.0.1', port, path: '/hello', agent: false });
+  request.on('error', () => undefined).end();
+  await vi.waitFor(() => expect(pool.waiting().get('hello')).toBe(1));
+
+  request.destroy();
+
+  await vi.waitFor(() => expect(pool.waiting().size).toBe(0));
+  expect(asked[0]!.signal.aborted).toBe(true);
+});
+
+test('those who wait in a worker that dies are no longer counted', async () => {
+  const { services, asked } = startedByRequest();
+  const { pool, port, pids } = await start(1, snapshot({ services: [service([])] }), NO_REALM, services);
+  const lost = [ask(port), ask(port)].map((status) => status.catch(() => 'lost'));
+  await vi.waitFor(() => expect(pool.waiting().get('hello')).toBe(2));
+
+  signal(pids()[0]!, 'SIGKILL');
+
+  expect(await Promise.all(lost)).toEqual(['lost', 'lost']);
+  await vi.waitFor(() => expect(pool.waiting().size).toBe(0));
+  expect(asked.every((one) => one.signal.aborted)).toBe(true);
+});
+
+test('the load of a withdrawn replica is told until its last request has ended', async () => {
+  const open: ServerResponse[] = [];
+  const old = await startOrigin((response) => void open.push(response));
+  const successor = await startOrigin((response) => response.end('ok'));
+  const { pool, port } = await start(2, snapshot({ services: [service([old])] }));
+  const slow = [ask(port), ask(port), ask(port)];
+  await vi.waitFor(() => expect(open).toHaveLength(3));
+  expect([...(await pool.load())]).toEqual([[old, { outstanding: 3, started: 3 }]]);
+
+  pool.publish({ services: [service([successor])] });
+  const load = await pool.load();
+  expect(load.get(old)).toEqual({ outstanding: 3, started: 3 });
+  expect(load.get(successor)).toEqual({ outstanding: 0, started: 0 });
+  expect(await ask(port)).toBe(200);
+  for (const response of open) response.end('ok');
+  expect(await Promise.all(slow)).toEqual([200, 200, 200]);
+
+  await vi.waitFor(async () => expect([...(await pool.load()).keys()]).toEqual([successor]));
+  expect((await pool.load()).get(successor)).toEqual({ outstanding: 0, started: 1 });
+});
+
+test('the load of a worker that died counts no more, and that of one that is stuck is what it was', async () => {
+  const open: ServerResponse[] = [];
+  const origin = await startOrigin((response) => void open.push(response));
+  const { pool, port, pids } = await start(1, snapshot({ services: [service([origin])] }));
+  const lost = ask(port).catch(() => 'lost');
+  await vi.waitFor(() => expect(open).toHaveLength(1));
+  expect((await pool.load()).get(origin)?.outstanding).toBe(1);
+
+  signal(pids()[0]!, 'SIGSTOP');
+  expect((await pool.load()).get(origin)?.outstanding).toBe(1);
+  const load = pool.load();
+  signal(pids()[0]!, 'SIGKILL');
+
+  expect([...(await load)]).toEqual([]);
+  expect(await lost).toBe('lost');
+});
+
+test('a worker explains a request; where none serves, that is said', async () => {
+  const { pool } = await start(1, snapshot({ services: [service(['http://127.0.0.1:9'])] }));
+  const question = { token: null, method: 'GET', path: '/hello', headers: {} };
+  expect(await pool.explain(question)).toMatchObject({ allowed: true, status: 200, code: null });
+  expect(await pool.explain({ ...question, path: '/hello//' })).toMatchObject({ code: 'ambiguous_path' });
+
+  await pool.stop(5_000);
+
+  await expect(pool.explain(question)).rejects.toMatchObject({ code: 'service_unavailable' });
 });

@@ -99,3 +99,40 @@ describe('what the upstream is asked for', () => {
     expect(upstreamPath(host('h'), '/a')).toBe('/a');
   });
 });
+
+describe('entries beside the table’s own', () => {
+  const own = at('/a/b');
+  const ownHost = host('api.example.com');
+  const entry = (item: Route) => ({ route: item });
+
+  function nameOf(entries: RouteTable<{ readonly route: Route }>, name: string, path: string): string | null {
+    return entries.match(name, path)?.route.name ?? null;
+  }
+
+  test('serve where the table has none, however deep, and lose where both have the same', () => {
+    const entries = new RouteTable([own, ownHost].map(entry));
+    const beside = [
+      route({ name: 'deep', endpoint: '/a/b/c/d', upstream: [] }),
+      route({ name: 'same', endpoint: '/a/b', upstream: [] }),
+      route({ name: 'same host', endpoint: null, host: 'api.example.com', upstream: [] }),
+      route({ name: 'host', endpoint: null, host: 'other.example.com', upstream: [] }),
+    ];
+    entries.putBeside(beside.map(entry));
+    expect(nameOf(entries, 'h', '/a/b/c/d/e')).toBe('deep');
+    expect(nameOf(entries, 'h', '/a/b')).toBe('/a/b');
+    expect(nameOf(entries, 'api.example.com', '/x')).toBe('api.example.com');
+    expect(nameOf(entries, 'other.example.com', '/x')).toBe('host');
+  });
+
+  test('replace the ones before, and leave the table’s own alone', () => {
+    const entries = new RouteTable([own].map(entry));
+    entries.putBeside([at('/x'), at('/a/b'), host('h')].map(entry));
+    entries.putBeside([at('/y')].map(entry));
+    expect(nameOf(entries, 'h', '/x')).toBe(null);
+    expect(nameOf(entries, 'h', '/a/b')).toBe('/a/b');
+    expect(nameOf(entries, 'h', '/y')).toBe('/y');
+    entries.putBeside([]);
+    expect(nameOf(entries, 'h', '/y')).toBe(null);
+    expect(nameOf(entries, 'h', '/a/b')).toBe('/a/b');
+  });
+});

@@ -3,6 +3,7 @@ import { addForwarded } from '../client-view.ts';
 import type { Gateway, Service } from '../gateway.ts';
 import type { Incoming } from '../incoming.ts';
 import { upstreamPath } from '../match-route.ts';
+import { Hold } from './hold.ts';
 import { identityHeaders } from './identity-headers.ts';
 import { Relay } from './relay.ts';
 import type { UpstreamRequest } from './upstream-types.ts';
@@ -23,6 +24,7 @@ export function forward(gateway: Gateway, incoming: Incoming, service: Service, 
   };
   const relay = new Relay(gateway, exchange, record, {
     group: service.group,
+    hold: route.holdFor === 0 ? null : new Hold(gateway, incoming, permit, service.group),
     request,
     body: null,
     notAfter: principal === null ? Infinity : principal.notAfter,

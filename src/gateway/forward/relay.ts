@@ -5,6 +5,9 @@ import type { Exchange } from '../exchange.ts';
 import { mayTrail } from '../request-head.ts';
 import type { RelayReport, RequestRecord } from '../request-record.ts';
 import { bodyPassed } from './body-garbage.ts';
+import { bodyTooLarge, checkBodyLength } from './body-length.ts';
+import type { Hold, Waiter } from './hold.ts';
+import { noReplicaReady, tokenExpired } from './refusals.ts';
 import { responseHeaders } from './response-headers.ts';
 import { refusalOf } from './upstream-failure.ts';
 import type { Upstream, UpstreamGroup } from './upstream-group.ts';
@@ -19,6 +22,8 @@ import type {
 /** What the relay of one request needs to know. */
 export interface RelayPlan {
   readonly group: UpstreamGroup;
+  /** The wait for an upstream where there is none; null = the request fails at once. */
+  readonly hold: Hold | null;
   readonly request: UpstreamRequest;
   /** Bytes that stand for the client's body where that was read already; null = stream it. */
   readonly body: Buffer | null;
@@ -47,23 +52,36 @@ export interface RelayContext {
   ): void;
 }
 
-/** How much of a body is kept until its upstream is known to take it, in bytes. */
+/**
+ * A body of which fewer bytes have come is kept until its upstream is known to take it. It is as much as node's
+ * sockets buffer before they ask for a pause, so that all of what comes ahead of a connection is kept.
+ */
 const REPLAYABLE = 64 * 1024;
 
 /**
  * Relays one request to an upstream and its response back, streaming both ways with back-pressure.
  *
  * It turns to a second member of the group only where the first took no connection, so that nothing was sent yet,
- * and all of the body that the client gave is still at hand. See `UpstreamRequest.retryable` for the other case.
+ * and all of the body that the client gave is still at hand; where no member is left it waits for one, if it may.
+ * See `UpstreamRequest.retryable` for the other case.
  */
-export class Relay implements UpstreamEvents, Watched, RelayReport {
+export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
   readonly #context: RelayContext;
   readonly #exchange: Exchange;
   readonly #record: RequestRecord;
   readonly #plan: RelayPlan;
+  #group: UpstreamGroup;
+  /** The one that was asked last. */
   #member: Upstream | null = null;
+  /** `#member` counts this request. */
+  #counted = false;
   #upstream: UpstreamExchange | null = null;
+  /** Members asked since it last waited. */
   #attempts = 0;
+  /** It was sent twice: never a third time. */
+  #resent = false;
+  #held = false;
+  #begun = false;
   #bodyBytes = 0;
   #over = false;
   #ended = false;
@@ -88,32 +106,32 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
     this.#exchange = exchange;
     this.#record = record;
     this.#plan = plan;
+    this.#group = plan.group;
     this.#lastActivity = context.deadlines.now;
   }
 
+  /** Throws `body_too_large` where the announced length says so. */
   start(): void {
-    const { request, body } = this.#plan;
+    const { request } = this.#plan;
     const { bodyBytes } = this.#context.settings.limits;
-    if (bodyBytes !== null && typeof request.body === 'number' && request.body > bodyBytes) {
-      this.#context.refuseRelay(this.#exchange, this.#record, tooLarge(bodyBytes), null);
-      return;
-    }
-    if (!this.#open()) {
-      const refusal = new Refusal('service_unavailable', 'No replica of the service is ready', {
-        retryAfter: 1,
-      });
-      this.#context.refuseRelay(this.#exchange, this.#record, refusal, null);
-      return;
-    }
-    this.#context.deadlines.watch(this);
+    checkBodyLength(request.body, bodyBytes);
     this.#exchange.onGone = () => this.#stop();
+    if (this.#open()) this.#begin();
+    else this.#wait(null);
+  }
+
+  /** The first upstream was asked: the client's body may come. */
+  #begin(): void {
+    const { request, body, hold } = this.#plan;
+    this.#begun = true;
+    this.#context.deadlines.watch(this);
     if (body !== null) {
       this.#relayBody(body);
       this.#sent([]);
     } else if (request.body === 'none') {
       this.#requestEndedAt = this.#context.deadlines.now;
     } else {
-      if (this.#plan.group.size > 1) this.#replay = [];
+      if (this.#group.size > 1 || hold !== null) this.#replay = [];
       this.#exchange.readBody(
         (chunk) => this.#relayBody(chunk),
         (trailers) => this.#sent(trailers),
@@ -127,14 +145,54 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
 
   /** Starts an attempt with the best member; false = there is none. */
   #open(): boolean {
-    const { group, request } = this.#plan;
-    const member = group.pick(this.#context.deadlines.now);
+    const { request } = this.#plan;
+    const member = this.#group.pick(this.#context.deadlines.now);
     if (member === null) return false;
-    this.#upstream = this.#context.client.request(member.origin, request, this);
+    const once = this.#resent ? { ...request, retryable: false } : request;
+    this.#upstream = this.#context.client.request(member.origin, once, this);
     this.#attempts++;
     this.#member = member;
-    member.outstanding++;
+    this.#counted = true;
+    member.begin();
     return true;
+  }
+
+  /** The member has nothing to do with this request any more. */
+  #leave(): void {
+    if (!this.#counted) return;
+    this.#counted = false;
+    this.#member!.end();
+  }
+
+  /** Waits for an upstream. `refused`: the origin that took no connection; null = there is none. */
+  #wait(refused: string | null): void {
+    const { hold } = this.#plan;
+    if (hold === null) {
+      this.#fail(noReplicaReady(), null);
+      return;
+    }
+    this.#held = true;
+    this.#context.deadlines.forget(this);
+    hold.begin(refused, this);
+  }
+
+  onReady(group: UpstreamGroup): void {
+    this.#held = false;
+    this.#group = group;
+    this.#attempts = 0;
+    this.#lastActivity = this.#context.deadlines.now;
+    if (!this.#open()) {
+      this.#wait(null);
+    } else if (this.#begun) {
+      this.#context.deadlines.watch(this);
+      this.#sendAgain();
+    } else {
+      this.#begin();
+    }
+  }
+
+  onNotReady(refusal: Refusal): void {
+    this.#fail(refusal, null);
   }
 
   #relayBody(chunk: Buffer): boolean {
@@ -144,11 +202,16 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
     const { bodyBytes } = settings.limits;
     this.#bodyBytes += chunk.length;
     if (bodyBytes !== null && this.#bodyBytes > bodyBytes) {
-      this.#fail(tooLarge(bodyBytes), null);
+      this.#fail(bodyTooLarge(bodyBytes), null);
       return true;
     }
     this.#lastActivity = deadlines.now;
-    if (this.#replay !== null && this.#bodyBytes <= REPLAYABLE) this.#replay.push(chunk);
+    if (this.#held) {
+      this.#replay!.push(chunk); // the only one, as nothing more is read
+      this.#upstreamFull = true;
+      return false;
+    }
+    if (this.#replay !== null && this.#bodyBytes - chunk.length < REPLAYABLE) this.#replay.push(chunk);
     else this.#replay = null;
     this.#upstreamFull = !this.#upstream!.write(chunk);
     return !this.#upstreamFull;
@@ -238,16 +301,19 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
     if (this.#over) return;
     const member = this.#member!;
     const unconnected = failure.kind === 'unreachable' || failure.kind === 'connect-timeout';
+    this.#leave();
     if (unconnected) {
-      const { group, request } = this.#plan;
-      group.avoid(member, this.#context.deadlines.now);
-      if ((request.body === 'none' || this.#replay !== null) && this.#attempts < group.size) {
-        member.outstanding--;
-        if (this.#open()) {
+      this.#group.avoid(member, this.#context.deadlines.now);
+      this.#resent ||= this.#upstream!.resent;
+      if (this.#plan.request.body === 'none' || this.#replay !== null) {
+        if (this.#attempts < this.#group.size && this.#open()) {
           this.#sendAgain();
           return;
         }
-        member.outstanding++;
+        if (this.#plan.hold !== null) {
+          this.#wait(member.origin);
+          return;
+        }
       }
     }
     this.#fail(refusalOf(failure), failure);
@@ -265,7 +331,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
   check(now: number): void {
     const { timeouts } = this.#context.settings;
     if (now >= this.#plan.notAfter) {
-      this.#fail(new Refusal('token_expired', 'The token has expired'), null);
+      this.#fail(tokenExpired(), null);
     } else if (this.headAt === 0 && this.#requestEndedAt !== 0) {
       if (now - Math.max(this.#requestEndedAt, this.#lastActivity) >= timeouts.response) {
         this.#fail(new Refusal('upstream_timeout', 'The service did not answer in time'), null);
@@ -287,6 +353,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
 
   #stop(): void {
     this.#finish();
+    this.#plan.hold?.end();
     this.#upstream?.abort();
   }
 
@@ -296,7 +363,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport {
     this.#replay = null;
     this.#exchange.onGone = null;
     this.#context.deadlines.forget(this);
-    if (this.#member !== null) this.#member.outstanding--;
+    this.#leave();
   }
 }
 
@@ -305,10 +372,6 @@ const SERVICE_IDLE = new Refusal(
   'upstream_timeout',
   'The service neither sent nor took anything for too long',
 );
-
-function tooLarge(limit: number): Refusal {
-  return new Refusal('body_too_large', `The request body is larger than ${limit} bytes`);
-}
 
 /** Trailer fields without those that a header section would not have let through either. */
 function allowedTrailers(trailers: readonly string[]): string[] {

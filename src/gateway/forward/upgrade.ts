@@ -9,6 +9,8 @@ import { upstreamPath } from '../match-route.ts';
 import type { RelayReport } from '../request-record.ts';
 import { bodyPassed } from './body-garbage.ts';
 import { serviceHeaders } from './forward.ts';
+import { Hold, type Waiter } from './hold.ts';
+import { gatewayStopping, noReplicaReady, tokenExpired } from './refusals.ts';
 import { responseHeaders } from './response-headers.ts';
 import type { Upstream, UpstreamGroup } from './upstream-group.ts';
 import { refusalOf } from './upstream-failure.ts';
@@ -43,11 +45,12 @@ export function upgrade(
   handshake: UpgradeHandshake,
   subprotocols: string | null,
 ): void {
-  if (gateway.draining) throw stopping();
+  if (gateway.draining) throw gatewayStopping();
   const headers = serviceHeaders(incoming, permit);
   if (subprotocols !== null) headers.push('Sec-WebSocket-Protocol', subprotocols);
   const tunnel = new Tunnel(gateway, incoming, handshake, {
     group: service.group,
+    hold: permit.route.holdFor === 0 ? null : new Hold(gateway, incoming, permit, service.group),
     path: upstreamPath(permit.route, incoming.target.path) + incoming.target.query,
     headers,
     notAfter: permit.principal?.notAfter ?? Infinity,
@@ -59,6 +62,8 @@ export function upgrade(
 
 interface TunnelPlan {
   readonly group: UpstreamGroup;
+  /** The wait for an upstream where there is none; null = the handshake fails at once. */
+  readonly hold: Hold | null;
   readonly path: string;
   readonly headers: readonly string[];
   /** In ms since the epoch. */
@@ -66,13 +71,13 @@ interface TunnelPlan {
   readonly edgeCors: boolean;
 }
 
-type Phase = 'connecting' | 'awaiting' | 'refused' | 'open' | 'closing';
+type Phase = 'held' | 'connecting' | 'awaiting' | 'refused' | 'open' | 'closing';
 
 /**
  * One WebSocket handshake, and the tunnel that comes of it: bytes pass both ways untouched and with back-pressure,
  * and only the frames' borders are followed, so that a close frame can be put between them.
  */
-class Tunnel implements Watched, RelayReport {
+class Tunnel implements Watched, RelayReport, Waiter {
   headAt = 0;
   watchedAt = -1;
   readonly #gateway: Gateway;
@@ -83,8 +88,13 @@ class Tunnel implements Watched, RelayReport {
   readonly #early: Buffer[] = [];
   #earlyBytes = 0;
   #phase: Phase = 'connecting';
+  #group: UpstreamGroup;
+  /** Members asked since it last waited. */
   #attempts = 0;
+  /** The one that was asked last. */
   #member: Upstream | null = null;
+  /** `#member` counts this tunnel. */
+  #counted = false;
   #request: ClientRequest | null = null;
   #upstream: Socket | null = null;
   #lastActivity: number;
@@ -96,6 +106,7 @@ class Tunnel implements Watched, RelayReport {
     this.#incoming = incoming;
     this.#handshake = handshake;
     this.#plan = plan;
+    this.#group = plan.group;
     this.#lastActivity = gateway.deadlines.now;
   }
 
@@ -103,17 +114,14 @@ class Tunnel implements Watched, RelayReport {
     return this.#member?.origin ?? null;
   }
 
-  /** Throws `service_unavailable` where no member is healthy. */
   start(): void {
     const { socket, head } = this.#handshake;
     const { exchange } = this.#incoming;
-    if (!this.#open()) {
-      throw new Refusal('service_unavailable', 'No replica of the service is ready', { retryAfter: 1 });
-    }
     this.#gateway.deadlines.watch(this);
     this.#gateway.tunnels.add(this);
     this.#gateway.whenSettled(exchange, () => this.#settled());
     exchange.onGone = () => this.#dropUpstream();
+    if (!this.#open()) this.#wait(null);
     if (head.length > 0) this.#fromClient(head);
     socket.on('data', (chunk: Buffer) => this.#fromClient(chunk));
     socket.on('end', () => this.#clientEnded());
@@ -123,9 +131,9 @@ class Tunnel implements Watched, RelayReport {
     });
   }
 
-  /** Tells the client that the gateway stops. */
+  /** Tells the client that the gateway stops; one that waits for an upstream is told by its `Hold`. */
   goAway(): void {
-    if (this.#phase === 'connecting' || this.#phase === 'awaiting') this.#fail(stopping(), null);
+    if (this.#phase === 'connecting' || this.#phase === 'awaiting') this.#fail(gatewayStopping(), null);
     else if (this.#phase === 'open') this.#close(GOING_AWAY, 'the gateway is stopping', null);
   }
 
@@ -138,6 +146,8 @@ class Tunnel implements Watched, RelayReport {
     }
     const expired = now >= this.#plan.notAfter;
     switch (this.#phase) {
+      case 'held': // its `Hold` looks at the time
+        break;
       case 'connecting':
         if (expired) this.#fail(tokenExpired(), null);
         else if (quiet >= connect) {
@@ -166,14 +176,15 @@ class Tunnel implements Watched, RelayReport {
 
   /** Starts an attempt with the best member; false = there is none. */
   #open(): boolean {
-    const { group, path, headers } = this.#plan;
-    const member = group.pick(this.#gateway.deadlines.now);
+    const { path, headers } = this.#plan;
+    const member = this.#group.pick(this.#gateway.deadlines.now);
     if (member === null) return false;
     const request = sendHandshake(member.origin, path, headers);
     this.#attempts++;
     this.#member = member;
     this.#request = request;
-    member.outstanding++;
+    this.#counted = true;
+    member.begin();
     this.#phase = 'connecting';
     this.#lastActivity = this.#gateway.deadlines.now;
     request.once('socket', (socket) => {
@@ -193,18 +204,46 @@ class Tunnel implements Watched, RelayReport {
     return true;
   }
 
+  /** The member has nothing to do with this tunnel any more. */
+  #leave(): void {
+    if (!this.#counted) return;
+    this.#counted = false;
+    this.#member!.end();
+  }
+
+  /** Waits for an upstream. `refused`: the origin that took no connection; null = there is none. */
+  #wait(refused: string | null): void {
+    const { hold } = this.#plan;
+    if (hold === null) {
+      this.#fail(noReplicaReady(), null);
+      return;
+    }
+    this.#phase = 'held';
+    hold.begin(refused, this);
+  }
+
+  onReady(group: UpstreamGroup): void {
+    this.#group = group;
+    this.#attempts = 0;
+    if (!this.#open()) this.#wait(null);
+  }
+
+  onNotReady(refusal: Refusal): void {
+    this.#fail(refusal, null);
+  }
+
   /** The connection was lost before there was an answer. */
   #lost(failure: UpstreamFailure): void {
     if (this.#phase !== 'connecting' && this.#phase !== 'awaiting') return;
-    const { group } = this.#plan;
     const member = this.#member!;
+    this.#leave();
     if (this.#phase === 'connecting') {
-      group.avoid(member, this.#gateway.deadlines.now);
-      if (this.#attempts < group.size) {
-        this.#dropUpstream();
-        member.outstanding--;
-        if (this.#open()) return;
-        member.outstanding++;
+      this.#group.avoid(member, this.#gateway.deadlines.now);
+      this.#dropUpstream();
+      if (this.#attempts < this.#group.size && this.#open()) return;
+      if (this.#plan.hold !== null) {
+        this.#wait(member.origin);
+        return;
       }
     }
     this.#fail(refusalOf(failure), failure);
@@ -276,12 +315,17 @@ class Tunnel implements Watched, RelayReport {
       exchange.bytesIn += chunk.length;
       this.#lastActivity = this.#gateway.deadlines.now;
       if (!this.#upstream!.write(chunk)) this.#handshake.socket.pause();
-    } else if (this.#phase === 'connecting' || this.#phase === 'awaiting') {
+    } else if (this.#isWaiting) {
       exchange.bytesIn += chunk.length;
       this.#early.push(chunk);
       this.#earlyBytes += chunk.length;
       if (this.#earlyBytes >= MOST_EARLY) this.#handshake.socket.pause();
     }
+  }
+
+  /** There is no answer to the handshake yet. */
+  get #isWaiting(): boolean {
+    return this.#phase === 'held' || this.#phase === 'connecting' || this.#phase === 'awaiting';
   }
 
   #fromUpstream(chunk: Buffer): void {
@@ -297,7 +341,7 @@ class Tunnel implements Watched, RelayReport {
   #clientEnded(): void {
     if (this.#phase === 'open') {
       this.#upstream!.end(() => this.#startClosing());
-    } else if (this.#phase === 'connecting' || this.#phase === 'awaiting') {
+    } else if (this.#isWaiting) {
       this.#handshake.socket.destroy();
     }
   }
@@ -340,6 +384,7 @@ class Tunnel implements Watched, RelayReport {
   #dropUpstream(): void {
     const request = this.#request;
     this.#request = null;
+    this.#plan.hold?.end();
     this.#upstream?.destroy();
     request?.destroy();
   }
@@ -350,19 +395,11 @@ class Tunnel implements Watched, RelayReport {
   }
 
   #settled(): void {
-    this.#member!.outstanding--;
+    this.#leave();
     this.#gateway.deadlines.forget(this);
     this.#gateway.tunnels.delete(this);
     this.#early.length = 0;
   }
-}
-
-function stopping(): Refusal {
-  return new Refusal('service_unavailable', 'The gateway is stopping', { retryAfter: 1 });
-}
-
-function tokenExpired(): Refusal {
-  return new Refusal('token_expired', 'The token has expired');
 }
 
 function timedOut(detail: string): Refusal {

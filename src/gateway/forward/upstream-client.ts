@@ -21,6 +21,8 @@ class Client implements UpstreamClient {
   readonly #options: UpstreamClientOptions;
   readonly #sweepEvery: number;
   readonly #pools = new Map<string, OriginPool>();
+  /** Of origins that were withdrawn, until their last connection is closed. */
+  readonly #withdrawn = new Set<OriginPool>();
   /** Runs while there are connections: one timer for all of their deadlines. */
   #sweeper: NodeJS.Timeout | null = null;
   #closed = false;
@@ -40,11 +42,19 @@ class Client implements UpstreamClient {
   connections(): { readonly active: number; readonly idle: number } {
     let open = 0;
     let idle = 0;
-    for (const pool of this.#pools.values()) {
+    for (const pool of [...this.#pools.values(), ...this.#withdrawn]) {
       open += pool.open;
       idle += pool.idle;
     }
     return { active: open - idle, idle };
+  }
+
+  withdraw(origin: string): void {
+    const pool = this.#pools.get(origin);
+    if (pool === undefined) return;
+    pool.close();
+    this.#pools.delete(origin);
+    if (pool.open > 0) this.#withdrawn.add(pool);
   }
 
   close(): void {
@@ -66,7 +76,11 @@ class Client implements UpstreamClient {
       pool.sweep(now);
       if (pool.open === 0) this.#pools.delete(origin);
     }
-    if (this.#pools.size > 0 || this.#sweeper === null) return;
+    for (const pool of this.#withdrawn) {
+      pool.sweep(now);
+      if (pool.open === 0) this.#withdrawn.delete(pool);
+    }
+    if (this.#pools.size + this.#withdrawn.size > 0 || this.#sweeper === null) return;
     clearInterval(this.#sweeper);
     this.#sweeper = null;
   }

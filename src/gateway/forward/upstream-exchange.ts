@@ -11,6 +11,7 @@ export class Exchange implements UpstreamExchange {
   readonly request: UpstreamRequest;
   /** Request line and header section. */
   readonly head: string;
+  resent = false;
 
   readonly #pool: OriginPool;
   #connection: UpstreamConnection | null = null;
@@ -94,6 +95,7 @@ export class Exchange implements UpstreamExchange {
    */
   lost(failure: UpstreamFailure, stale: boolean): void {
     if (stale && this.#mayRetry()) {
+      this.resent = true;
       this.#connection = this.#pool.connect();
       this.#connection.start(this);
       return;

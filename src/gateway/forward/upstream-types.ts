@@ -44,6 +44,8 @@ export interface UpstreamFailure {
 
 /** One request in progress. */
 export interface UpstreamExchange {
+  /** It was sent once more as `retryable` allows, so that the request has been sent even if no connection came of it. */
+  readonly resent: boolean;
   /**
    * Sends a piece of the body. False = wait for `onDrain`. After `onEnd` and `onFailed` the piece is dropped.
    * Throws RangeError, and sends nothing, when the body is longer than its Content-Length.
@@ -78,6 +80,8 @@ export interface UpstreamClient {
   request(origin: string, request: UpstreamRequest, events: UpstreamEvents): UpstreamExchange;
   /** Connections now open: in use and idle. */
   connections(): { readonly active: number; readonly idle: number };
+  /** Closes the idle connections to an origin, and each active one after its exchange; a later request opens new ones. */
+  withdraw(origin: string): void;
   /** Closes idle connections, and each active one after its exchange. */
   close(): void;
 }

@@ -6,6 +6,19 @@ import { responseHeaders } from './response-headers.ts';
 /** Largest head of an answer to a handshake, in bytes. */
 const HEAD_BYTES = 64 * 1024;
 
+/** Whether a request that asks for an upgrade of its connection opens a WebSocket (RFC 6455 section 4.1). */
+export function isWebSocketHandshake(
+  method: string | undefined,
+  headers: IncomingMessage['headers'],
+): boolean {
+  return (
+    method === 'GET' &&
+    headers.upgrade?.toLowerCase() === 'websocket' &&
+    headers['content-length'] === undefined &&
+    headers['transfer-encoding'] === undefined
+  );
+}
+
 /** Sends a handshake to `origin` on a connection of its own. `headers`: all but `Host` and the upgrade, flat. */
 export function sendHandshake(origin: string, path: string, headers: readonly string[]): ClientRequest {
   const { protocol, hostname, port, host } = new URL(origin);

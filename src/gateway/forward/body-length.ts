@@ -1,0 +1,10 @@
+import { Refusal } from '../../errors.ts';
+
+/** Throws `body_too_large` for a body whose length is announced and over the limit; null = there is none. */
+export function checkBodyLength(body: 'none' | 'chunked' | number, limit: number | null): void {
+  if (limit !== null && typeof body === 'number' && body > limit) throw bodyTooLarge(limit);
+}
+
+export function bodyTooLarge(limit: number): Refusal {
+  return new Refusal('body_too_large', `The request body is larger than ${limit} bytes`);
+}
