@@ -47,9 +47,9 @@ test('follows until Ctrl-C, and ends with 0', async () => {
   await expect.poll(() => control.readers).toBe(0);
 });
 
-/** What the pipeline `realmgate services logs web ... | READER` prints, and how it ended. */
-async function piped(url: string, follow: string, reader: string): Promise<[string, string]> {
-  const line = `"${process.execPath}" src/launch.js services logs web ${follow} | ${reader}; echo "\${PIPESTATUS[0]}"`;
+/** What the pipeline `realmgate services COMMAND | READER` prints, and how it ended. */
+async function piped(url: string, command: string, reader: string): Promise<[string, string]> {
+  const line = `"${process.execPath}" src/launch.js services ${command} | ${reader}; echo "\${PIPESTATUS[0]}"`;
   const shell = spawn('bash', ['-c', line], {
     cwd: ROOT,
     env: { ...process.env, REALMGATE_TOKEN: 'admin', REALMGATE_ADMIN_URL: url },
@@ -65,15 +65,17 @@ test('ends quietly when its reader has seen enough', async () => {
   control.append('web', 'one', 'two');
   const lines = setInterval(() => control.append('web', 'more'), 20);
   onTestFinished(() => clearInterval(lines));
-  expect(await piped(url, '-f', 'head -1')).toEqual(['one\n0\n', '']);
+  expect(await piped(url, 'logs web -f', 'head -1')).toEqual(['one\n0\n', '']);
 });
 
-test('a slow reader gets every line', async () => {
+test('a slow reader gets every line, whether they come one by one or all at once', async () => {
   const { control, add, url } = await startPlatform();
   await add('web');
   for (let i = 0; i < 20_000; i++) control.append('web', 'x'.repeat(49));
   // Longer than the program runs, were it not to wait.
-  expect(await piped(url, '', '(sleep 2; wc -c)')).toEqual(['1000000\n0\n', '']);
+  expect(await piped(url, 'logs web', '(sleep 2; wc -c)')).toEqual(['1000000\n0\n', '']);
+  control.happen('web', 'exited', 'It ended', { lastLines: Array<string>(20_000).fill('x'.repeat(49)) });
+  expect(await piped(url, 'events web --json', '(sleep 2; grep -c xxx)')).toEqual(['20000\n0\n', '']);
 });
 
 test('tells what broke when the connection does in the middle', async () => {
