@@ -71,3 +71,22 @@ test('giving a place back awaits no answer', () => {
   expect(sent).toEqual([{ kind: 'leave', key: 'route:a' }]);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test('a wait for an upstream lasts as long as its signal lets it, and is withdrawn once', async () => {
+  const { client, sent } = startClient();
+  const [answered, withdrawn] = [new AbortController(), new AbortController()];
+  const first = client.awaitUpstream('a', null, answered.signal);
+  const second = expect(client.awaitUpstream('a', 'http://b:1', withdrawn.signal)).rejects.toThrow('left');
+  expect(sent).toEqual([
+    { kind: 'ask', id: 1, question: { call: 'awaitUpstream', args: ['a', null] } },
+    { kind: 'ask', id: 2, question: { call: 'awaitUpstream', args: ['a', 'http://b:1'] } },
+  ]);
+  expect(vi.getTimerCount()).toBe(0);
+  withdrawn.abort(new Error('the client has left'));
+  await second;
+  client.answered(2, true);
+  client.answered(1, true);
+  expect(await first).toBe(true);
+  answered.abort();
+  expect(sent.slice(2)).toEqual([{ kind: 'withdraw', id: 2 }]);
+});
