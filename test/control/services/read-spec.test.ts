@@ -293,6 +293,14 @@ test('a body made to hurt is answered in bounds', () => {
   ).toBeLessThan(2000);
 });
 
+test('a part of the source that is wrong in itself is told once', () => {
+  const git = { repository: 'ssh://git@git.example.com/a.git', credentials: 7 };
+  expect(read({ ...SMALL, git }).problems.map(({ field }) => field)).toEqual(['git.credentials']);
+  expect(read({ ...SMALL, git: { ...git, credentials: null } }).problems).toMatchObject([
+    { field: 'git.credentials', message: expect.stringContaining('ssh-key') as string },
+  ]);
+});
+
 test('a password in a repository is in no message', () => {
   const repository = 'https://alice:s3cret@git.example.com/a.git';
   for (const each of [repository, `${repository}\n`, `${repository}${'x'.repeat(5000)}`]) {

@@ -214,6 +214,11 @@ test('a cancel ends what was pending, and what is activated after it stays ended
     { state: 'failed', failure: 'The service was cancelled', resolvedCommit: null },
   ]);
   for (const word of ['a', 'b']) create(store, named(word));
+
+  const { id: early } = create(store, named('early'));
+  store.cancelService(early, { actor: 'bob' });
+  store.activateRevision(early, 1, 'late');
+  expect(store.revisions(early)).toMatchObject([{ state: 'failed', failure: 'The service was cancelled' }]);
 });
 
 test('a commit belongs to its revision', () => {
