@@ -1,4 +1,5 @@
 import type { Operation } from './operation.ts';
+import { healthOperations } from './operations/health.ts';
 import { insightOperations } from './operations/insight.ts';
 import { serviceOperations } from './operations/services.ts';
 import { sharedSettingOperations } from './operations/shared-settings.ts';
@@ -8,4 +9,5 @@ export const OPERATIONS: readonly Operation[] = [
   ...serviceOperations,
   ...sharedSettingOperations,
   ...insightOperations,
+  ...healthOperations,
 ];

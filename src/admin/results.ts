@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { inChunks } from './in-chunks.ts';
 import type { Result } from './operation.ts';
 
-/** Log lines, as they come. */
+/** Lines for people. */
 export const LINES_TYPE = 'text/plain; charset=utf-8';
 
 /** RFC 9512. */

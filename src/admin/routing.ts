@@ -5,7 +5,10 @@ import type { Principal } from '../contracts/principal.ts';
 import { Refusal } from '../errors.ts';
 import { type AdminAccess, permit, readToken } from './access.ts';
 import { checkBodyType, readBody } from './body.ts';
+import { documentOperations } from './documents.ts';
 import type { Call, Operation, ProcessApi, Result } from './operation.ts';
+import { type Found, OperationIndex } from './operation-index.ts';
+import { healthOperations } from './operations/health.ts';
 import { readQuery } from './query.ts';
 
 /** What requests are answered with. */
@@ -27,73 +30,79 @@ export interface Backends extends ProcessApi {
 }
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
-    readonly operation?: Operation;
-  }
   interface FastifyRequest {
+    /** What is asked for; null until that was looked up, and where there is nothing. */
+    found: Found | null;
     /** Username, or subject, of who asks; empty = nobody was identified. */
     actor: string;
   }
 }
 
 /**
- * Serves the operations, and refuses everything else; who may not know what there is learns nothing of it. `closing`
- * aborts when the server closes.
+ * Serves all operations, and refuses everything else; who may not know what there is learns nothing of it. `closing`
+ * aborts when the server closes. Fastify matches no path: a route for each operation would cost every start.
  */
-export function installRoutes(
-  app: FastifyInstance,
-  operations: readonly Operation[],
-  backends: Backends,
-  closing: AbortSignal,
-): void {
-  const patterns = operations.map(({ method, path }) => ({ method, pattern: patternOf(path) }));
+export function installRoutes(app: FastifyInstance, backends: Backends, closing: AbortSignal): void {
+  const indexOf = indexes();
+  app.decorateRequest('found', null);
   app.decorateRequest('actor', '');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.addHook('onRequest', async (request) => {
-    const { operation } = request.routeOptions.config;
-    const role = operation === undefined ? roleOfUnknown(request.url) : operation.role;
+    const path = pathOf(request);
+    const index = await indexOf(path);
+    const found = index.find(request.method, path);
+    request.found = found;
+    const role = found === null ? roleOfUnknown(path) : found.operation.role;
     if (role !== null) {
       const access = backends.access();
       const principal = await backends.authenticate(readToken(request.raw, access.tokenBytes));
       request.actor = principal.username ?? principal.subject;
       permit(principal, role, access);
     }
-    if (operation === undefined) throw unknownPlace(request.url, patterns);
-    if (operation.of === 'control') present(backends.control);
+    if (found === null) throw unknownPlace(index.methodsAt(path));
+    if (found.operation.of === 'control') present(backends.control);
     if (request.method !== 'GET' && request.method !== 'HEAD') checkBodyType(request.headers);
   });
   app.addHook('onResponse', (request, reply, done) => {
     noteChange(request, reply, backends.log);
     done();
   });
-  for (const operation of operations) {
-    app.route({
-      method: operation.method,
-      url: operation.path.replace(/\{(\w+)\}/, ':$1'),
-      config: { operation },
-      handler: async (request, reply) => {
-        const call = callOf(request, reply, operation, closing);
-        return send(reply, await carryOut(operation, backends, call), backends.log);
-      },
-    });
-  }
+  app.all('*', { exposeHeadRoute: false }, async (request, reply) => {
+    const { operation, target } = request.found!;
+    const call = callOf(request, reply, { operation, target }, closing);
+    return send(reply, await carryOut(operation, backends, call), backends.log);
+  });
+}
+
+/** Operations that a path may be of. Those of the API are loaded when somebody asks for one. */
+function indexes(): (path: string) => OperationIndex | Promise<OperationIndex> {
+  const health = new OperationIndex(healthOperations);
+  let api: Promise<OperationIndex> | null = null;
+  return (path) => (isOfApi(path) ? (api ??= loadApi()) : health);
+}
+
+async function loadApi(): Promise<OperationIndex> {
+  const { OPERATIONS } = await import('./operations.ts');
+  return new OperationIndex([...OPERATIONS, ...documentOperations(OPERATIONS)]);
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.replace(/[?#].*$/, '');
+}
+
+function isOfApi(path: string): boolean {
+  return path === '/api' || path.startsWith('/api/');
 }
 
 /** Whether a place exists is for those who may read. */
-function roleOfUnknown(url: string): 'viewer' | null {
-  return /^\/api(?:[/?#]|$)/.test(url) ? 'viewer' : null;
+function roleOfUnknown(path: string): 'viewer' | null {
+  return isOfApi(path) ? 'viewer' : null;
 }
 
-function patternOf(path: string): RegExp {
-  return new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/, '[^/]+')}$`);
-}
-
-function unknownPlace(url: string, patterns: readonly { method: string; pattern: RegExp }[]): Refusal {
-  const path = url.replace(/[?#].*$/, '');
-  const methods = patterns.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+function unknownPlace(methods: readonly string[]): Refusal {
   if (methods.length === 0) return new Refusal('not_found', 'There is nothing at this path');
-  const allow = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ');
+  const allow = methods.join(', ');
   return new Refusal('method_not_allowed', `Allowed here: ${allow}`, { allow });
 }
 
@@ -105,12 +114,11 @@ function present(control: ControlApi | null): ControlApi {
 function callOf(
   request: FastifyRequest,
   reply: FastifyReply,
-  operation: Operation,
+  { operation, target }: Found,
   closing: AbortSignal,
 ): Call {
   const left = new AbortController();
   reply.raw.once('close', () => left.abort());
-  const [target = ''] = Object.values(request.params as Readonly<Record<string, string>>);
   return {
     target,
     query: readQuery(request.url, operation.query ?? {}),
@@ -149,13 +157,11 @@ function send(reply: FastifyReply, result: Result, log: Backends['log']): Fastif
 
 /** One line for each request that changes something, or would have. */
 function noteChange(request: FastifyRequest, reply: FastifyReply, log: Backends['log']): void {
-  const { operation } = request.routeOptions.config;
-  if (operation === undefined || operation.method === 'GET' || operation.role === 'viewer') return;
-  if (request.actor === '') return;
-  const { actor, method, id: requestId } = request;
-  const path = request.url.replace(/[?#].*$/, '');
+  const { found, actor, method, id: requestId } = request;
+  if (found === null || actor === '' || found.operation.role === 'viewer') return;
+  const { statusCode: status } = reply;
   log.info(
-    { event: 'admin', actor, method, path, status: reply.statusCode, requestId },
+    { event: 'admin', actor, method, path: pathOf(request), status, requestId },
     'A change was asked for',
   );
 }

@@ -3,8 +3,6 @@ import type { ListenAddress } from '../contracts/settings.ts';
 import { type ErrorCode, Refusal } from '../errors.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
 import { answerClientError } from './client-error.ts';
-import { documentOperations } from './documents.ts';
-import { OPERATIONS } from './operations.ts';
 import { refuse } from './refuse.ts';
 import { type Backends, installRoutes } from './routing.ts';
 
@@ -47,8 +45,6 @@ export async function startAdmin(dependencies: AdminDependencies): Promise<Admin
     genReqId: newRequestId,
     requestTimeout: 30_000,
     bodyLimit: LARGEST_BODY,
-    // Names of secrets may have 253 characters.
-    routerOptions: { maxParamLength: 1024 },
     // A request without Host would get an empty answer from node:http.
     http: { requireHostHeader: false, headersTimeout: 10_000 },
     clientErrorHandler: answerClientError,
@@ -59,7 +55,7 @@ export async function startAdmin(dependencies: AdminDependencies): Promise<Admin
   });
   const closing = new AbortController();
   installErrors(app, dependencies);
-  installRoutes(app, [...OPERATIONS, ...documentOperations(OPERATIONS)], dependencies, closing.signal);
+  installRoutes(app, dependencies, closing.signal);
   app.addHook('preClose', (done) => {
     closing.abort();
     setTimeout(() => app.server.closeAllConnections(), CLOSE_PATIENCE).unref();
@@ -79,7 +75,7 @@ function installErrors(app: FastifyInstance, dependencies: AdminDependencies): v
     const refusal = error instanceof Refusal ? error : unreadable(error);
     if (refusal !== null) return refuse(request, reply, refusal, dependencies.access().realm);
     dependencies.log.error(
-      { err: error, requestId: request.id, method: request.method, route: request.routeOptions.url },
+      { err: error, requestId: request.id, method: request.method, route: request.found?.operation.path },
       'An admin request failed',
     );
     const told = 'The request failed; the log names the cause under the request id';

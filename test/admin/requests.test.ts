@@ -146,6 +146,26 @@ describe('methods', () => {
   });
 });
 
+describe('a path', () => {
+  it.each(['/api/v1/services/%ff', '/api/v1/services/%zz', '/api/v1/secrets/%'])(
+    '%s has an invalid escape, and is 400 for everyone',
+    async (path) => {
+      const { call } = await start();
+      const response = await call(null, 'GET', path);
+      expect(await problemOf(response)).toMatchObject({ status: 400, code: 'malformed_request' });
+    },
+  );
+
+  it('has a name as it is after decoding', async () => {
+    const { call } = await start();
+    const response = await call('developer', 'PUT', '/api/v1/secrets/%61%2Fb', { data: {} });
+    expect(await problemOf(response)).toMatchObject({ code: 'invalid_request', errors: [{ field: 'name' }] });
+    expect(
+      (await call('developer', 'PUT', '/api/v1/secrets/%61', { data: {} })).headers.get('location'),
+    ).toBe('/api/v1/secrets/a');
+  });
+});
+
 describe('every answer', () => {
   it.each([
     ['admin', 'GET', '/api/v1/services'],

@@ -1,14 +1,10 @@
-import { Refusal } from '../../errors.ts';
-import { METRICS_TYPE } from '../../telemetry/render-metrics.ts';
 import { readQuestion } from '../explain-question.ts';
 import type { Operation } from '../operation.ts';
-import { list, ok, text } from '../results.ts';
-
-const PLAIN = 'text/plain; charset=utf-8';
+import { list, ok } from '../results.ts';
 
 const audit = { page: 100, most: 1000 };
 
-/** What is in force, who did what, and how the process does. */
+/** What is in force, and who did what. */
 export const insightOperations: readonly Operation[] = [
   {
     of: 'gateway',
@@ -71,43 +67,5 @@ export const insightOperations: readonly Operation[] = [
     answers: { 200: { description: 'A page', content: { json: 'AuditPage' } } },
     handle: (control, { query }) =>
       ok(control.audit({ limit: query.number('limit') ?? audit.page, before: query.number('before') })),
-  },
-  {
-    of: 'process',
-    tag: 'health',
-    method: 'GET',
-    path: '/healthz',
-    id: 'isAlive',
-    role: null,
-    summary: 'Whether the process lives',
-    answers: { 200: { description: 'It does', content: { text: PLAIN } } },
-    handle: () => text(PLAIN, 'ok\n'),
-  },
-  {
-    of: 'process',
-    tag: 'health',
-    method: 'GET',
-    path: '/readyz',
-    id: 'isReady',
-    role: null,
-    summary: 'Whether requests can be served',
-    answers: { 200: { description: 'They can', content: { text: PLAIN } } },
-    refusals: ['service_unavailable'],
-    handle: (program) => {
-      const { ok: ready, problems } = program.ready();
-      if (!ready) throw new Refusal('service_unavailable', problems.join('; '));
-      return text(PLAIN, 'ok\n');
-    },
-  },
-  {
-    of: 'process',
-    tag: 'health',
-    method: 'GET',
-    path: '/metrics',
-    id: 'readMetrics',
-    role: null,
-    summary: 'Metrics for Prometheus',
-    answers: { 200: { description: 'Prometheus text', content: { text: METRICS_TYPE } } },
-    handle: async (program) => text(METRICS_TYPE, await program.metrics()),
   },
 ];
