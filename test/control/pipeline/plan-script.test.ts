@@ -264,13 +264,11 @@ describe('requirements', () => {
     { timeout: 120_000 },
     async () => {
       const place = new Place().write({
-        'lib/pyproject.toml':
-          '[project]\nname = "greeting"\nversion = "1"\n[tool.setuptools]\npy-modules = ["greeting"]\n',
-        'lib/greeting.py': 'TEXT = "from a package"',
-        'deps/requirements.txt': '# nothing from the network\n',
+        'deps/requirements.txt': './deps/greeting-1-py3-none-any.whl\n',
         'a.sh': 'command -v python; command -v pip; echo "$VIRTUAL_ENV"',
-        'b.py': 'import sys; print(sys.prefix)',
+        'b.py': 'import greeting, sys; print(sys.prefix, greeting.TEXT)',
       });
+      makeWheel(join(place.repository, 'deps'));
       const pipeline = parse(`
 pipeline:
   name: p
@@ -287,9 +285,9 @@ pipeline:
       const begun = lines.indexOf('[requirements] exited with 0');
       expect(begun).toBeGreaterThan(0);
       expect(lines.slice(begun)).toEqual(
-        expect.arrayContaining([`${venv}/bin/python`, `${venv}/bin/pip`, venv, '[c] exited with 0']),
+        expect.arrayContaining([`${venv}/bin/python`, `${venv}/bin/pip`, venv]),
       );
-      expect(lines.filter((line) => line === venv)).toHaveLength(3);
+      expect(lines.filter((line) => line === `${venv} from a wheel`)).toHaveLength(2);
     },
   );
 
@@ -329,6 +327,19 @@ pipeline:
     await expect(run.ended).resolves.toEqual({ code: 143, signal: null });
   });
 });
+
+/** A package that pip installs without a network. */
+function makeWheel(folder: string): void {
+  const script = `
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1] + "/greeting-1-py3-none-any.whl", "w") as wheel:
+    wheel.writestr("greeting.py", "TEXT = 'from a wheel'")
+    wheel.writestr("greeting-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: greeting\\nVersion: 1\\n")
+    wheel.writestr("greeting-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    wheel.writestr("greeting-1.dist-info/RECORD", "")
+`;
+  execFileSync('python3', ['-c', script, folder]);
+}
 
 /** Whether a process is there and has not ended. */
 function runs(pid: number): boolean {
