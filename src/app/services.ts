@@ -18,10 +18,10 @@ import { StartUpError } from './start-up-error.ts';
 
 export interface ServicesOptions {
   /** In force now. */
-  settings(): Settings;
+  readonly settings: () => Settings;
   readonly plane: DataPlane;
   /** Origin of the gateway where the configuration names no public one. */
-  gatewayUrl(): string;
+  readonly gatewayUrl: () => string;
   readonly log: Logger;
 }
 

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import type { ServiceRevision, ServiceView } from '../../src/contracts/service.ts';
 import { portRange } from '../support/free-port.ts';
 import { RealmServer } from './realm-server.ts';
-import { runs, serve, ServeProcess, signal, temporaryFolder, until } from './serve-process.ts';
+import { runs, serve, type ServeProcess, signal, temporaryFolder, until } from './serve-process.ts';
 
 const ROUNDS = 20;
 

@@ -40,7 +40,7 @@ export interface RegistryDependencies {
   readonly check: ServiceCheck;
   /** Environment and secrets of a deployment, as they are now. */
   resolve(spec: ServiceSpec): Pick<Deployment, 'environment' | 'secrets' | 'credentials'>;
-  settings(): RegistrySettings;
+  readonly settings: () => RegistrySettings;
   readonly log: {
     info(fields: object, message: string): void;
     error(fields: object, message: string): void;
@@ -270,10 +270,11 @@ export class Registry {
 
   /** Names of the current services whose spec fits. */
   using(fits: (spec: ServiceSpec) => boolean): string[] {
-    return this.#deps.store
+    const names = this.#deps.store
       .currentSpecs()
       .filter(fits)
       .map(({ name }) => name);
+    return [...new Set(names)];
   }
 
   async #change(

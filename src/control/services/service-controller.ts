@@ -10,9 +10,9 @@ export interface ControllerDependencies {
   readonly traffic: Traffic;
   readonly ledger: Ledger;
   /** In force now; milliseconds. */
-  settings(): { readonly readyTimeout: number; readonly drain: number };
+  readonly settings: () => { readonly readyTimeout: number; readonly drain: number };
   /** With an id of its own, and the environment and the secrets as they are now. */
-  deployment(spec: ServiceSpec, replicas: number, lastCommit: string | null): Deployment;
+  readonly deployment: (spec: ServiceSpec, replicas: number, lastCommit: string | null) => Deployment;
   readonly log: { error(fields: object, message: string): void };
 }
 

@@ -29,7 +29,7 @@ function service(limits: { minReplicas: number; maxReplicas: number }, wanted: n
     load,
     wait: (requests: number) => void (waiting = requests),
     /** Looks once a second; resolves to what is wanted then. */
-    async look(seconds = 1): Promise<number> {
+    look: async (seconds = 1): Promise<number> => {
       for (let i = 0; i < seconds; i++) await autoscaler.look((now += 1_000));
       return scalable.wanted;
     },
