@@ -7,7 +7,7 @@ import { type Interpreter, interpreterCommands } from '../../pipeline/pipeline.t
 import { type NeededPath, pipelineNeeds } from '../../pipeline/pipeline-needs.ts';
 import { checkPorts, readPipeline } from '../../pipeline/read-pipeline.ts';
 import { serviceVariables } from '../../services/variables.ts';
-import { LARGEST_PIPELINE } from './pipeline-problems.ts';
+import { LARGEST_PIPELINE } from './pipeline-plan.ts';
 import { findProgram } from './programs.ts';
 
 /** ms for the whole check; a large repository that was never fetched takes longer than a person waits. */

@@ -3,7 +3,7 @@ import { isFree } from './probe.ts';
 import { listenerOn } from './proc.ts';
 
 /** There is no port to be had; says why. */
-export class NoPort extends Error {}
+class NoPort extends Error {}
 
 /** Which replica holds which port. No port is ever held twice. */
 export class Ports {

@@ -1,23 +1,15 @@
-import { mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Deployment } from '../../../contracts/driver.ts';
 import { interpreterCommands } from '../../pipeline/pipeline.ts';
-import { planScript } from '../../pipeline/plan-script.ts';
-import { checkPorts, readPipeline } from '../../pipeline/read-pipeline.ts';
 import { parseCpu, parseMemory } from '../../services/quantities.ts';
 import { serviceVariables } from '../../services/variables.ts';
 import type { DriverContext } from './context.ts';
 import type { Limits, RunGroups } from './control-groups.ts';
 import type { RunOptions } from './guarded-process.ts';
 import { SECRETS_DIRECTORY } from './isolation.ts';
-import { LARGEST_PIPELINE } from './pipeline-problems.ts';
+import { writePlan } from './pipeline-plan.ts';
 import { removeTree } from './run-folder.ts';
-
-/** Seconds between TERM and KILL for the tasks of a pipeline: before those of the whole run are over. */
-const TASK_GRACE = 8;
-
-/** A run cannot begin; says why. */
-export class PreparationFailed extends Error {}
 
 export interface RunPlace {
   readonly replica: string;
@@ -60,7 +52,7 @@ export async function prepareRun(
   try {
     await mkdir(folder, { mode: 0o700 });
     await git.checkout(spec.git, deployment.credentials, commit, clone, { signal });
-    const script = spec.type === 'shell' ? spec.path : await planIn(folder, clone, deployment);
+    const script = spec.type === 'shell' ? spec.path : await writePlan(folder, clone, deployment);
     if (secretFiles.private !== null) await mkdir(secretFiles.private, { recursive: true, mode: 0o700 });
     groups = await system.groups.create(name, limits);
     const dataLimit = groups.unmet.includes('memory') ? limits.memory : null;
@@ -128,37 +120,4 @@ function limitsOf({ environment: { resources } }: Deployment): Limits {
     cpu: resources.cpu === null ? null : parseCpu(resources.cpu),
     memory: resources.memory === null ? null : parseMemory(resources.memory),
   };
-}
-
-/** Writes the pipeline's plan outside of the clone. Resolves to its path. */
-async function planIn(folder: string, clone: string, { spec, environment }: Deployment): Promise<string> {
-  const { pipeline, problems } = readPipeline(await textIn(clone, spec.path));
-  const faults = pipeline === null ? problems : checkPorts(pipeline, spec.port);
-  if (pipeline === null || faults.length > 0) {
-    throw new PreparationFailed(
-      `${spec.path}: ${faults.map(({ field, message }) => `${field} ${message}`).join('; ')}`,
-    );
-  }
-  const script = planScript(pipeline, {
-    interpreters: interpreterCommands(environment.interpreters),
-    stateDirectory: folder,
-    parameters: Object.keys(spec.parameters),
-    killAfter: TASK_GRACE,
-    stoppedByOthers: true, // by guard.sh, which signals everything of the run
-  });
-  const path = join(folder, 'plan.sh');
-  await writeFile(path, script, { mode: 0o600 });
-  return path;
-}
-
-/** The text of a file in the clone. A link may lead to another file of it, and to nothing else. */
-async function textIn(clone: string, path: string): Promise<string> {
-  const file = await realpath(join(clone, path)).catch(() => null);
-  if (file === null) throw new PreparationFailed(`${path} is not in the repository`);
-  if (!file.startsWith((await realpath(clone)) + sep)) {
-    throw new PreparationFailed(`${path} leads out of the repository`);
-  }
-  const { size } = await stat(file);
-  if (size > LARGEST_PIPELINE) throw new PreparationFailed(`${path} is too large for a pipeline`);
-  return readFile(file, 'utf8');
 }

@@ -15,7 +15,8 @@ export function accepts(port: number): Promise<boolean> {
       socket.destroy();
       resolve(result);
     };
-    socket.once('connect', () => settle(true));
+    // A port that the system also gives to outgoing connections may be given to this one: it then meets itself.
+    socket.once('connect', () => settle(socket.localPort !== port));
     socket.once('timeout', () => settle(false));
     socket.once('error', () => settle(false));
   });

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 import type { Deployment } from '../../../../src/contracts/driver.ts';
-import { until } from './test-driver.ts';
+import { portRange, until } from './test-driver.ts';
 
 const PROGRAM = fileURLToPath(new URL('driver-program.ts', import.meta.url));
 
@@ -22,11 +22,15 @@ export class DriverProcess {
   errors = '';
 
   constructor(dataDir: string, deployments: readonly Deployment[], user?: number) {
-    this.#child = spawn(process.execPath, [PROGRAM, dataDir, JSON.stringify(deployments)], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      cwd: '/',
-      ...(user === undefined ? {} : { uid: user, gid: user }),
-    });
+    this.#child = spawn(
+      process.execPath,
+      [PROGRAM, dataDir, String(portRange().first), JSON.stringify(deployments)],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        cwd: '/',
+        ...(user === undefined ? {} : { uid: user, gid: user }),
+      },
+    );
     this.#exit = once(this.#child, 'exit');
     createInterface(this.#child.stdout!).on('line', (line) => this.told.push(JSON.parse(line) as ToldLine));
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.errors += text));

@@ -4,10 +4,10 @@ import { GitCache } from '../../../../src/control/git/git-cache.ts';
 import { join } from 'node:path';
 
 /**
- * A process that runs a driver and nothing else: `DATA-DIR DEPLOYMENTS-AS-JSON`. It tells what happens as lines of JSON,
+ * A process that runs a driver and nothing else: `DATA-DIR FIRST-PORT DEPLOYMENTS-AS-JSON`. It tells what happens as lines of JSON,
  * and ends in order on SIGTERM.
  */
-const [dataDir = '', deployments = '[]'] = process.argv.slice(2);
+const [dataDir = '', firstPort = '', deployments = '[]'] = process.argv.slice(2);
 const PATH = process.env['PATH'] ?? '';
 
 function tell(line: object): void {
@@ -17,7 +17,7 @@ function tell(line: object): void {
 const driver = createLocalDriver({
   dataDir,
   settings: {
-    portRange: { first: 34_000, last: 34_999 },
+    portRange: { first: Number(firstPort), last: Number(firstPort) + 99 },
     restartBackoff: { first: 50, max: 400, resetAfter: 60_000 },
   },
   environment: { PATH, HOME: dataDir },

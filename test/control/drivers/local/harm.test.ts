@@ -66,7 +66,7 @@ describe('no other service is harmed by one that', () => {
     expect(processesNamed(seconds)).toEqual([]);
   });
 
-  test('forks without end: it meets its own limit', async () => {
+  test('forks many processes', async () => {
     const { local, unharmed } = await neighbours();
     const id = await local.deploy(
       { 'run.sh': 'for i in {1..300}; do (sleep 1000; sleep 1000) & done; echo forked; wait' },

@@ -40,13 +40,15 @@ describe.skipIf(missing)('limits by control groups', () => {
     await until(() => expect(throttledPeriods(`${id}-1.1`)).toBeGreaterThan(2));
   });
 
-  test('groups are removed with their run', async () => {
+  test('a run may have only so many processes, and its groups are removed with it', async () => {
     const local = await TestDriver.start();
     const id = await local.deploy(APP, {
       environment: { resources: { cpu: '1', memory: '512Mi' } },
       service: 'tidy',
     });
     await local.ready(id);
+    const most = groupsNamed(`${id}-1.1`).map((directory) => textOf(join(directory, 'pids.max')));
+    expect(most).toContain('4096\n');
     expect(groupsNamed(`${id}-1.1`)).not.toEqual([]);
     await local.driver.remove(id);
     expect(groupsNamed(`${id}-1.1`)).toEqual([]);
@@ -60,12 +62,15 @@ function groupsNamed(name: string): string[] {
 }
 
 function throttledPeriods(name: string): number {
-  const counts = groupsNamed(name).map((directory) => {
-    try {
-      return Number(/nr_throttled (\d+)/.exec(readFileSync(join(directory, 'cpu.stat'), 'utf8'))?.[1] ?? 0);
-    } catch {
-      return 0; // another controller's
-    }
-  });
-  return Math.max(0, ...counts);
+  const counts = groupsNamed(name).map((directory) => textOf(join(directory, 'cpu.stat')));
+  return Math.max(0, ...counts.map((text) => Number(/nr_throttled (\d+)/.exec(text)?.[1] ?? 0)));
+}
+
+/** Empty where the group is another controller's. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, vi } from 'vitest';
@@ -22,7 +23,7 @@ require('node:http').createServer((request, response) => {
 /** Files of a service that only runs it. */
 export const APP = { 'run.sh': 'exec node server.cjs\n', 'server.cjs': SERVER };
 
-const ENVIRONMENT: Environment = {
+export const ENVIRONMENT: Environment = {
   name: 'default',
   variables: {},
   interpreters: { bash: null, python: null, node: null },
@@ -43,6 +44,15 @@ export interface Changes {
   readonly replicas?: number;
   readonly service?: string;
   readonly lastCommit?: string;
+}
+
+/**
+ * For one driver alone: two that look at one free port at the same time would both take it. It lies below what systems
+ * take for outgoing connections.
+ */
+export function portRange(): LocalDriverSettings['portRange'] {
+  const first = randomInt(100, 200) * 100;
+  return { first, last: first + 99 };
 }
 
 /** As the registry would make it. */
@@ -98,7 +108,7 @@ export class TestDriver {
     this.driver = createLocalDriver({
       dataDir,
       settings: {
-        portRange: { first: 33_000, last: 33_999 },
+        portRange: portRange(),
         restartBackoff: { first: 50, max: 400, resetAfter: 60_000 },
         ...settings,
       },
