@@ -11,7 +11,6 @@ export class AdminTokens {
   readonly #questions: RealmQuestions;
   readonly #realms: () => readonly RealmSnapshot[];
   #authenticator: Authenticator | null = null;
-  #stale = true;
 
   /** `realms`: as they are in force now. */
   constructor(questions: RealmQuestions, realms: () => readonly RealmSnapshot[]) {
@@ -19,9 +18,9 @@ export class AdminTokens {
     this.#realms = realms;
   }
 
-  /** Realms, keys or revocations are others than before. */
+  /** Realms, keys or revocations are others than before. At once: a token may be waiting for a new key. */
   changed(): void {
-    this.#stale = true;
+    this.#authenticator?.apply(this.#realms());
   }
 
   /** Rejects with `token_invalid`, `token_expired`, `token_revoked`, `keys_unavailable` or `overloaded`. */
@@ -29,12 +28,15 @@ export class AdminTokens {
     if (this.#authenticator === null) {
       // The primary checks no tokens until somebody administers: its start need not wait for this code.
       const { Authenticator } = await import('../gateway/authenticate.ts');
-      this.#authenticator ??= new Authenticator({ control: this.#questions, cacheBytes: CACHE_BYTES });
-    }
-    if (this.#stale) {
-      this.#stale = false;
-      this.#authenticator.apply(this.#realms());
+      this.#authenticator ??= this.#ready(
+        new Authenticator({ control: this.#questions, cacheBytes: CACHE_BYTES }),
+      );
     }
     return this.#authenticator.authenticate(token, realm);
+  }
+
+  #ready(authenticator: Authenticator): Authenticator {
+    authenticator.apply(this.#realms());
+    return authenticator;
   }
 }
