@@ -18,9 +18,10 @@ COPY config/schema.json config/
 COPY src src/
 
 FROM debian:bookworm-slim
-# What Node 26 is linked with besides the C library.
+# What Node 26 is linked with besides the C library, and what fetches the repositories of services. What the services
+# themselves need, such as Python, an image made from this one adds.
 RUN apt-get update && \
-    apt-get install -y --no-install-recommends libatomic1 libstdc++6 && \
+    apt-get install -y --no-install-recommends libatomic1 libstdc++6 ca-certificates git openssh-client && \
     rm -rf /var/lib/apt/lists/*
 COPY --from=build /app /app
 RUN install -d -o 10001 -g 10001 -m 700 /var/lib/realmgate
