@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Deployment, Driver, DriverEvent, LogQuery } from '../../contracts/driver.ts';
 import type {
   Problem,
@@ -56,6 +57,7 @@ export class Registry {
   readonly #controllers = new Map<string, ServiceController>();
   /** Deployment → service. */
   readonly #deployments = new Map<string, string>();
+  #begun = false;
   #closed = false;
 
   constructor(deps: RegistryDependencies) {
@@ -86,9 +88,16 @@ export class Registry {
   /** Ends what an earlier run left, then starts every current service. */
   async begin(): Promise<void> {
     await this.#deps.driver.start();
+    this.#begun = true;
     for (const [id, controller] of this.#controllers) {
       if (this.#closed) return;
-      controller.begin();
+      try {
+        controller.begin();
+      } catch (err) {
+        // Of a state that somebody changed by hand; the others run all the same.
+        this.#deps.log.error({ err, service: id }, 'A service cannot be started');
+        continue;
+      }
       const stored = this.#find(id);
       if (stored.activeRevision === null || stored.pendingRevision === null) continue;
       const pending = this.revisions(id).find(({ revision }) => revision === stored.pendingRevision);
@@ -167,7 +176,8 @@ export class Registry {
       reason: origin === null ? 'create' : 'clone',
       clonedFrom: origin?.from ?? null,
     });
-    this.#addController(stored).begin();
+    const controller = this.#addController(stored);
+    if (this.#begun) controller.begin(); // or with all the others
     this.#traffic.changed();
     this.#traffic.flush();
     return this.get(stored.id);
@@ -287,7 +297,7 @@ export class Registry {
     await controller.update(async () => {
       const base = controller.spec;
       const spec = await check(base);
-      if (JSON.stringify(spec) === JSON.stringify(base)) return null;
+      if (isDeepStrictEqual(spec, base)) return null;
       return { spec, revision: this.#deps.store.addRevision(id, { spec, actor, reason }) };
     });
     return this.get(id);

@@ -18,7 +18,8 @@ export class Rollout {
   readonly spec: ServiceSpec;
   readonly revision: number;
   readonly #driver: Driver;
-  readonly #readyTimer: NodeJS.Timeout;
+  readonly #readyTimeout: number;
+  #readyTimer: NodeJS.Timeout | undefined;
   readonly #settling = new Set<() => void>();
   /** How many replicas the driver was told to run. */
   #running: number;
@@ -27,18 +28,15 @@ export class Rollout {
   #everReady = false;
   #failure: string | null = null;
 
-  /** Begins to run it. `readyTimeout`: ms after which it has failed unless it was ready once. */
+  /** Begins to run it. `readyTimeout`: ms after which it has failed unless it was ready. */
   constructor(driver: Driver, deployment: Deployment, revision: number, readyTimeout: number) {
     this.id = deployment.id;
     this.spec = deployment.spec;
     this.revision = revision;
     this.#driver = driver;
+    this.#readyTimeout = readyTimeout;
     this.#running = this.#wanted = deployment.replicas;
-    this.#readyTimer = setTimeout(() => {
-      if (!this.#everReady && this.#wanted > 0) {
-        this.#fail(`it was not ready within ${readyTimeout / 1000} s`);
-      }
-    }, readyTimeout);
+    if (this.#wanted > 0) this.#expectReady();
     driver.deploy(deployment);
   }
 
@@ -84,7 +82,11 @@ export class Rollout {
 
   /** More replicas begin at once. Fewer get no new requests; `dropSurplus` ends them once they are drained. */
   want(replicas: number): void {
+    const before = this.#wanted;
     this.#wanted = replicas;
+    if (replicas === 0)
+      this.#forgive(); // the next request tries it anew
+    else if (before === 0) this.#expectReady();
     if (replicas > this.#running) {
       this.#running = replicas;
       this.#driver.scale(this.id, replicas);
@@ -102,8 +104,7 @@ export class Rollout {
   changed(): void {
     if (this.origins.length > 0) {
       this.#everReady = true;
-      this.#exits = 0;
-      this.#failure = null;
+      this.#forgive();
     }
     this.#tell();
   }
@@ -137,6 +138,20 @@ export class Rollout {
   async remove(): Promise<void> {
     clearTimeout(this.#readyTimer);
     await this.#driver.remove(this.id);
+  }
+
+  #expectReady(): void {
+    clearTimeout(this.#readyTimer);
+    this.#readyTimer = setTimeout(
+      () => this.#fail(`it was not ready within ${this.#readyTimeout / 1000} s`),
+      this.#readyTimeout,
+    );
+  }
+
+  #forgive(): void {
+    clearTimeout(this.#readyTimer);
+    this.#exits = 0;
+    this.#failure = null;
   }
 
   #fail(why: string): void {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Deployment, Driver, DriverEvent } from '../../contracts/driver.ts';
 import type { ReplicaView, ServiceSpec, ServiceStatus } from '../../contracts/service.ts';
 import { Refusal } from '../../errors.ts';
@@ -61,8 +62,9 @@ export class ServiceController {
   #lastCommit: string | null;
   /** Whose replicas get the requests; null = none yet, or between two that exclude each other. */
   #serving: Rollout | null = null;
-  /** What is done now, and after it. */
-  #work: Promise<unknown> = Promise.resolve();
+  readonly #begun = Promise.withResolvers<undefined>();
+  /** What is done now, and after it; nothing before `begin`. */
+  #work: Promise<unknown> = this.#begun.promise;
   readonly #awaiting = new Set<() => void>();
 
   constructor(begin: Begin, deps: ControllerDependencies) {
@@ -121,9 +123,11 @@ export class ServiceController {
 
   /** Starts what is in force, or what is to be for the first time. */
   begin(): void {
+    if (this.#cancelled.signal.aborted) return;
     const { minReplicas } = this.#spec;
     this.#serving = this.#deploy({ spec: this.#spec, revision: this.#revision }, minReplicas);
     this.#noteActive();
+    this.#begun.resolve(undefined);
   }
 
   /**
@@ -156,6 +160,7 @@ export class ServiceController {
   /** No request comes in from now on; resolves once what was in progress has ended and nothing runs any more. */
   async cancel(): Promise<void> {
     this.#cancelled.abort(CANCELLED);
+    this.#begun.resolve(undefined);
     this.#serving = null;
     this.#deps.traffic.changed();
     this.#wake();
@@ -295,7 +300,8 @@ export class ServiceController {
     const { driver, deployment, settings } = this.#deps;
     const rollout = new Rollout(
       driver,
-      deployment(spec, replicas, this.#lastCommit),
+      // The last commit stands in for a repository that does not answer, not for another one.
+      deployment(spec, replicas, isDeepStrictEqual(spec.git, this.#spec.git) ? this.#lastCommit : null),
       revision,
       settings().readyTimeout,
     );
@@ -345,24 +351,7 @@ export class ServiceController {
 
 /** Whether two specs differ only in what the gateway does with requests, and how many replicas there are. */
 function onlyRouting(before: ServiceSpec, after: ServiceSpec): boolean {
-  return JSON.stringify(running(before)) === JSON.stringify(running(after));
-}
-
-/** What a replica is started with. */
-function running(spec: ServiceSpec): unknown {
-  const { name, endpoint, environment, type, path, port, git, fixedPort, health } = spec;
-  const parameters = Object.entries(spec.parameters).sort(([a], [b]) => (a < b ? -1 : 1));
-  return {
-    name,
-    endpoint,
-    environment,
-    type,
-    path,
-    port,
-    git,
-    fixedPort,
-    health,
-    parameters,
-    secrets: spec.secrets,
-  };
+  const { minReplicas, maxReplicas, stripPrefix, access, public: isPublic } = after;
+  const routed = { ...before, minReplicas, maxReplicas, stripPrefix, access, public: isPublic };
+  return isDeepStrictEqual(routed, after);
 }

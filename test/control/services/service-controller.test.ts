@@ -31,7 +31,7 @@ class Plane {
   }
 }
 
-function start(first: ServiceSpec = spec(), { active = false, readyTimeout = 60_000 } = {}) {
+function start(first: ServiceSpec = spec(), { active = false, readyTimeout = 60_000, begun = true } = {}) {
   const written: string[] = [];
   const events: string[] = [];
   const ledger: Ledger = {
@@ -67,7 +67,7 @@ function start(first: ServiceSpec = spec(), { active = false, readyTimeout = 60_
       log: { error: (fields) => expect.fail(JSON.stringify(fields)) },
     },
   );
-  controller.begin();
+  if (begun) controller.begin();
   return { controller, driver, plane, written, events };
 }
 
@@ -117,6 +117,18 @@ describe('the first deployment', () => {
     driver.set('d1', 'waiting');
     expect(controller.status).toBe('degraded');
   });
+});
+
+test('nothing runs that was cancelled before it began, and what is asked for before waits', async () => {
+  const { controller, driver } = start(spec(), { begun: false });
+  const restart = controller.restart();
+  restart.catch(() => undefined);
+  await new Promise(setImmediate);
+  expect(driver.calls).toEqual([]);
+  await controller.cancel();
+  await expect(restart).rejects.toMatchObject({ code: 'conflict' });
+  controller.begin();
+  expect(driver.calls).toEqual([]);
 });
 
 describe('a restart', () => {
@@ -272,6 +284,17 @@ describe('requests without a replica', () => {
     expect(driver.calls).toEqual(['deploy d1 x0', 'scale d1 x1']);
     driver.set('d1', 'ready');
     expect(await ready).toBe(true);
+  });
+
+  test('try one anew that failed and was given up for want of requests', async () => {
+    const { controller, driver } = start(spec({ minReplicas: 0 }));
+    const first = controller.awaitReady(never);
+    for (let i = 0; i < 3; i++) driver.exit('d1', 'no');
+    expect(await first).toBe(false);
+    controller.scaleTo(0);
+    const second = controller.awaitReady(never);
+    driver.set('d1', 'ready');
+    expect(await second).toBe(true);
   });
 
   test('do not wait for one that has failed, nor for longer than they want', async () => {
