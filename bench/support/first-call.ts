@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../../test/support/free-port.ts';
+import { freePort, portRange } from '../../test/support/free-port.ts';
 import { type Realmgate, startRealmgate } from './realmgate.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -9,14 +9,14 @@ const USER = { username: 'alice', password: 'alice' };
 
 /** What `npm start` runs, with one worker, on ports that are free and in a data folder of its own. */
 export async function startLikeNpmStart(workspace: Workspace, name: string): Promise<Realmgate> {
-  const [realm, example] = [await freePort(), await freePort()];
+  const realm = await freePort();
   return startRealmgate(workspace, name, {
     config: {
       gateway: { listen: '127.0.0.1:0', workers: 1 },
       admin: { listen: '127.0.0.1:0', realm: 'demo' },
       embeddedRealm: { listen: `127.0.0.1:${realm}`, name: 'demo', users: [{ ...USER, roles: [] }] },
-      routes: [{ name: 'hello', endpoint: '/hello', upstream: [`http://127.0.0.1:${example}`] }],
-      example: { directory: EXAMPLE, port: example },
+      services: { local: { portRange: await portRange() } },
+      example: { directory: EXAMPLE },
     },
   });
 }
