@@ -16,6 +16,7 @@ import { Autoscaler, type Scalable } from './autoscaler.ts';
 import { exportServices } from './export.ts';
 import { ServiceController } from './service-controller.ts';
 import type { ServiceCheck } from './service-check.ts';
+import { routeOf, viewOf } from './service-view.ts';
 import { type DataPlane, Traffic } from './traffic.ts';
 
 /** What of the configuration the registry goes by; a reload may change it. Milliseconds. */
@@ -117,21 +118,7 @@ export class Registry {
     const { realm, scale } = this.#deps.settings();
     return [...this.#controllers.values()]
       .filter(({ status }) => status !== 'cancelled')
-      .map(({ spec, origins }) => ({
-        name: spec.name,
-        endpoint: spec.endpoint,
-        host: null,
-        upstream: origins,
-        stripPrefix: spec.stripPrefix,
-        realm,
-        access: spec.access,
-        public: spec.public,
-        forwardToken: false,
-        cors: null,
-        limit: null,
-        health: null,
-        holdFor: scale.firstRequestWait,
-      }));
+      .map(({ spec, origins }) => routeOf(spec, origins, realm, scale.firstRequestWait));
   }
 
   /** The configuration changed. */
@@ -361,22 +348,7 @@ export class Registry {
   }
 
   #view(stored: StoredService): ServiceView {
-    const controller = this.#controllers.get(stored.id);
-    const spec = stored.cancelledAt === null ? (controller?.spec ?? stored.spec) : stored.spec;
-    return {
-      id: stored.id,
-      ...spec,
-      status: stored.cancelledAt === null ? (controller?.status ?? 'pending') : 'cancelled',
-      url: this.#deps.settings().publicUrl + spec.endpoint,
-      clusterUrl: controller?.origins[0] ?? null,
-      resolvedCommit: controller?.resolvedCommit ?? stored.resolvedCommit,
-      revision: controller?.revision ?? stored.activeRevision ?? stored.pendingRevision ?? 1,
-      replicas: controller?.replicas ?? [],
-      createdAt: stored.createdAt,
-      createdBy: stored.createdBy,
-      clonedFrom: stored.clonedFrom,
-      cancelledAt: stored.cancelledAt,
-    };
+    return viewOf(stored, this.#controllers.get(stored.id) ?? null, this.#deps.settings().publicUrl);
   }
 
   #scalables(): Scalable[] {
