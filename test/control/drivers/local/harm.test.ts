@@ -94,10 +94,9 @@ describe('no other service is harmed by one that', () => {
 
   test('keeps its output open from a daemon', async () => {
     const { local, unharmed } = await neighbours();
-    const id = await local.deploy(
-      { 'run.sh': 'setsid bash -c \'trap "" TERM; sleep 2; echo late\' & exit 3' },
-      { service: 'bad' },
-    );
+    const daemon = 'trap "" TERM; touch prepared; sleep 2; echo late\n';
+    const script = 'setsid bash daemon.sh & until [[ -e prepared ]]; do sleep 0.01; done; exit 3\n';
+    const id = await local.deploy({ 'run.sh': script, 'daemon.sh': daemon }, { service: 'bad' });
     await local.event('exited', 2);
     await unharmed();
     expect(await local.lines('bad')).toContain('late');
