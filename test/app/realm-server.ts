@@ -2,17 +2,28 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { onTestFinished } from 'vitest';
 
-const { publicKey, privateKey } = await generateKeyPair('ES256');
-const JWK = { ...(await exportJWK(publicKey)), kid: 'key-1', alg: 'ES256', use: 'sig' };
+interface SigningKey {
+  readonly kid: string;
+  readonly privateKey: CryptoKey;
+  readonly jwk: object;
+}
+
+async function makeKey(kid: string): Promise<SigningKey> {
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  return { kid, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' } };
+}
+
+const firstKey = await makeKey('key-1');
 
 /** A realm `demo` that knows its keys and takes every password; it can go down and come back on its port. */
 export class RealmServer {
   readonly url: string;
   readonly port: number;
   #server: Server | null = null;
+  readonly #keys = [firstKey];
 
   private constructor(port: number) {
     this.port = port;
@@ -47,9 +58,15 @@ export class RealmServer {
     this.#server = null;
   }
 
+  /** Adds a key, which signs from here on. */
+  async addKey(): Promise<void> {
+    this.#keys.push(await makeKey(`key-${this.#keys.length + 1}`));
+  }
+
   /** A good token for alice, with `claims` over it. */
   token(claims: Record<string, unknown> = {}): Promise<string> {
     const now = Math.floor(Date.now() / 1000);
+    const { kid, privateKey } = this.#keys.at(-1)!;
     return new SignJWT({
       iss: this.url,
       sub: 'alice-id',
@@ -60,7 +77,7 @@ export class RealmServer {
       exp: now + 300,
       ...claims,
     })
-      .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: 'key-1' })
+      .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid })
       .sign(privateKey);
   }
 
@@ -81,7 +98,7 @@ export class RealmServer {
               token_endpoint: `${this.url}/protocol/openid-connect/token`,
             }
           : path === '/protocol/openid-connect/certs'
-            ? { keys: [JWK] }
+            ? { keys: this.#keys.map(({ jwk }) => jwk) }
             : path === '/protocol/openid-connect/token'
               ? { access_token: 'opaque', token_type: 'Bearer' }
               : null;
