@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { Operation } from './operation.ts';
 import { GitFailure } from './run-git.ts';
 
@@ -29,7 +30,8 @@ export async function look(
   // Questions are lines, and no path that a service may name has such characters.
   if (/[\n\0]/.test(path)) return { kind: 'missing' };
   const git = `--git-dir=${directory}`;
-  const input = `${commit}^{commit}\n${commit}:${path}\n`;
+  const shortest = posix.normalize(path); // git takes a dot for a place in its working tree, and has none here
+  const input = `${commit}^{commit}\n${commit}:${shortest === '.' ? '' : shortest}\n`;
   const answer = await operation.git([git, 'cat-file', '--batch-check', '--follow-symlinks'], { input });
   const [first = '', second = ''] = answer.split('\n');
   if (!/^[0-9a-f]+ commit /.test(first)) throw new GitFailure(first, false);
@@ -40,7 +42,7 @@ export async function look(
     return { kind: 'file', size: Number(size), text };
   }
   if (second.startsWith('symlink ')) return { kind: 'outside' };
-  return { kind: (await inSubmodule(operation, git, commit, path)) ? 'submodule' : 'missing' };
+  return { kind: (await inSubmodule(operation, git, commit, shortest)) ? 'submodule' : 'missing' };
 }
 
 async function inSubmodule(

@@ -443,6 +443,8 @@ test('a path is looked up with its links followed', async () => {
   const script = { kind: 'file', size: 7, text: 'echo 1\n' };
   expect(await look('bin/run.sh')).toEqual(script);
   expect(await look('link.sh')).toEqual(script);
+  expect(await look('./bin//./run.sh')).toEqual(script);
+  expect(await look('.')).toEqual({ kind: 'directory' });
   expect(await look('folder/run.sh')).toEqual(script);
   expect(await look('big.txt')).toEqual({ kind: 'file', size: 2000, text: null });
   const kinds: string[] = [];

@@ -36,6 +36,8 @@ describe('a check finds', () => {
       'a.sh': '',
     };
     expect(await check(files, PIPELINE)).toEqual([]);
+    const dotted = files['p.yaml'].replace('tasks:', 'working_dir: ., tasks:').replace(': a.sh', ': ./a.sh');
+    expect(await check({ ...files, 'p.yaml': dotted }, { ...PIPELINE, path: './p.yaml' })).toEqual([]);
   });
 
   test('a repository, a branch and a commit that are not there', async () => {
