@@ -91,6 +91,16 @@ export function residentBytes(pid: number): number | null {
   }
 }
 
+/** Memory in bytes, with a share of what several processes map; null when the process is gone. */
+export function proportionalBytes(pid: number): number | null {
+  try {
+    const kibibytes = /^Pss: +(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))?.[1];
+    return kibibytes === undefined ? null : Number(kibibytes) * 1024;
+  } catch {
+    return null;
+  }
+}
+
 /** Whether a process is there and not only waits for its parent to take note of its end. */
 export function isAlive(pid: number): boolean {
   try {
