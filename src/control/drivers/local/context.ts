@@ -28,4 +28,6 @@ export interface System {
   readonly runs: string;
   /** Of secret files where they cannot be at their real path, in memory if there is such a file system. */
   readonly secrets: string;
+  /** Folders of everything that Realmgate keeps and that no service may see but for its own run. */
+  readonly hidden: readonly string[];
 }

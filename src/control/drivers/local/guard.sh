@@ -2,18 +2,22 @@
 # nothing more: the kernel closes it however Realmgate ends, and all of the run ends too. Descriptor 3 tells Realmgate
 # `exit STATUS` as soon as the service's own process has ended. Read whole before anything runs, hence the braces.
 #
-# bash -p -s -- MODE PLACE GRACE MARKER DATA_KIB GROUPS [GROUP...] COMMAND...
+# bash -p -s -- MODE PLACE GRACE MARKER DATA_KIB RUN HIDDEN [FOLDER...] GROUPS [GROUP...] COMMAND...
 #   MODE      namespace: this is process 1 of a PID namespace, and what it leaves behind ends with it; group: it is not
 #   PLACE     of the secrets: mount = a file system over /etc/hyperplane/secrets, overlay = the same where that
 #             directory is missing, none = there are no secrets, else a private directory
 #   GRACE     seconds between TERM and KILL
 #   MARKER    by which processes that fled their group are found
 #   DATA_KIB  limit of memory that a process may allocate, or `unlimited`
+#   RUN       folder of the run, with the working directory in it: it stays where it is in a hidden folder
+#   HIDDEN    how many folders follow that the run sees empty
 #   GROUPS    how many cgroup directories follow
 {
-mode=$1 place=$2 grace=$3 marker=$4 data=$5
-groups=("${@:7:$6}")
-shift $((6 + $6))
+mode=$1 place=$2 grace=$3 marker=$4 data=$5 run=$6
+hidden=("${@:8:$7}")
+shift $((7 + $7))
+groups=("${@:2:$1}")
+shift $((1 + $1))
 
 exec 4<&0 5<> <(:) </dev/null # 4: the line to Realmgate; 5: never readable, for pauses without a process
 trap '' HUP INT TERM
@@ -21,6 +25,19 @@ trap '' HUP INT TERM
 fail() {
   printf '[realmgate] The run cannot be prepared: %s\n' "$1" >&2
   exit 125
+}
+
+# An empty file system over each hidden folder, and the run's own folder in there again.
+hide_folders() {
+  local folder place=$PWD
+  exec 6< "$run" || fail 'no folder'
+  for folder in "${hidden[@]}"; do
+    command -p mount -t tmpfs -o mode=0755,size=64m,nosuid,nodev tmpfs "$folder" || fail "$folder cannot be hidden"
+  done
+  # By its descriptor: its path leads into what hides it by now.
+  command -p mkdir -p "$run" && command -p mount --no-canonicalize --bind /proc/self/fd/6 "$run" && cd "$place" ||
+    fail 'its folder cannot be shown'
+  exec 6<&-
 }
 
 # A file system in memory that only this run sees, then the files. Only file owners may read: 0400, folders 0500.
@@ -39,6 +56,7 @@ place_secrets() {
       fi
       command -p mount -t tmpfs -o mode=0755,nosuid,nodev,noexec tmpfs "$top" || fail "no file system at $top"
       ;;
+    *) (umask 077 && command -p mkdir -p "$top") || fail "no directory for secrets" ;; # it may be hidden by now
   esac
   while IFS= read -r -d '' -u 4 secret && [[ -n $secret ]]; do
     IFS= read -r -d '' -u 4 key && IFS= read -r -d '' -u 4 value || exit 0 # cut off
@@ -89,6 +107,7 @@ finish() {
   while signal KILL; do pause "$rest"; done
 }
 
+((${#hidden[@]} == 0)) || hide_folders
 [[ $place == none ]] || place_secrets
 
 set -m # a process group of its own

@@ -27,7 +27,12 @@ export type SecretFiles = Readonly<Record<string, Readonly<Record<string, string
 export interface RunOptions {
   readonly confinement: Confinement;
   readonly command: readonly string[];
+  /** Folder of the run, which it sees whatever is hidden. */
+  readonly folder: string;
+  /** Working directory, in that folder. */
   readonly directory: string;
+  /** Folders that it sees empty; needs a namespace. */
+  readonly hidden: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** Unlike that of any other run: instance/replica/run. */
   readonly marker: string;
@@ -59,21 +64,25 @@ export class GuardedProcess {
   readonly #lifeline: NodeJS.WritableStream;
 
   constructor(options: RunOptions) {
-    const { confinement, marker } = options;
+    const { confinement, marker, hidden, groups } = options;
     const { enter, leave } = confinement.namespace ?? { enter: [], leave: [] };
     const mode = confinement.namespace === null ? 'group' : 'namespace';
     const dataKib = options.dataLimit === null ? 'unlimited' : Math.ceil(options.dataLimit / 1024);
-    const settings = [mode, options.place, GRACE, marker, dataKib, options.groups.length, ...options.groups];
+    const { early, late } = apart(options.environment);
+    const settings = [
+      ...[mode, options.place, GRACE, marker, dataKib, options.folder],
+      ...[hidden.length, ...hidden, groups.length, ...groups],
+    ];
     const [program, ...args] = [
       ...enter,
       ...[confinement.bash, '-p', '-s', '--', ...settings.map(String)],
-      ...[...leave, ...options.command],
+      ...[...leave, ...late, ...options.command],
     ];
     this.#child = spawn(program!, args, {
       cwd: options.directory,
       detached: true, // Ctrl-C in a terminal is for Realmgate alone, which then ends its services
       stdio: ['pipe', options.output, options.output, 'pipe'],
-      env: { ...options.environment, [GUARD_VARIABLE]: marker },
+      env: { ...early, [GUARD_VARIABLE]: marker },
     });
     this.#lifeline = this.#child.stdin!;
     this.#lifeline.on('error', () => undefined); // it ended before it had read all
@@ -86,12 +95,37 @@ export class GuardedProcess {
     });
   }
 
+  /** Of the guard; undefined = it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   /** TERM to all of it; KILL to what is left after 10 s. */
   stop(): void {
     this.#lifeline.end();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), PATIENCE);
     void this.gone.then(() => clearTimeout(timer));
   }
+}
+
+/**
+ * Variables by which a service makes any program load its own code: those of the dynamic linker and of iconv. Only
+ * programs within its confinement may get them.
+ */
+const LOADS_CODE = /^(?:LD_|GLIBC_TUNABLES$|GCONV_PATH$)/;
+
+/** What all of a run is started with, and words that give the rest to the service alone. */
+function apart(environment: Readonly<Record<string, string>>): {
+  readonly early: Readonly<Record<string, string>>;
+  readonly late: readonly string[];
+} {
+  const early: Record<string, string> = {};
+  const late: string[] = [];
+  for (const [name, value] of Object.entries(environment)) {
+    if (LOADS_CODE.test(name)) late.push(`${name}=${value}`);
+    else early[name] = value;
+  }
+  return { early, late: late.length === 0 ? [] : ['env', ...late] };
 }
 
 interface Exit {

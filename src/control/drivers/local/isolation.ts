@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { type Confinement, GuardedProcess, type SecretFiles } from './guarded-process.ts';
+import { dirname } from 'node:path';
+import { type Confinement, GuardedProcess, type RunOptions, type SecretFiles } from './guarded-process.ts';
 import { findProgram } from './programs.ts';
 
 /** Where the contract promises secret files. */
@@ -10,6 +11,8 @@ export interface Isolation {
   readonly confinement: Confinement;
   /** How secret files get to their real path, as `guard.sh` takes it; null = they cannot. */
   readonly secrets: 'mount' | 'overlay' | null;
+  /** Whether folders can be hidden from a service. */
+  readonly hides: boolean;
 }
 
 interface Log {
@@ -18,10 +21,14 @@ interface Log {
 
 const NAMESPACES = ['--pid', '--fork', '--kill-child', '--mount', '--mount-proc'];
 
-/** Tries each means once, for real, and tells what is missing. Rejects where there is no bash. */
+/**
+ * Tries each means once, for real, and tells what is missing. Rejects where there is no bash. `folder`: an empty one that
+ * is its own for the time.
+ */
 export async function probeIsolation(
   environment: Readonly<Record<string, string>>,
   marker: string,
+  folder: string,
   log: Log,
 ): Promise<Isolation> {
   const path = environment['PATH'] ?? '';
@@ -29,30 +36,43 @@ export async function probeIsolation(
   if (bash === null) throw new Error('The local driver needs bash, which is not on the PATH');
   const unshare = await findProgram('unshare', path);
   const plain: Confinement = { bash, namespace: null };
-  const works = (confinement: Confinement, place: string, command: string): Promise<boolean> =>
-    trial(confinement, place, command, environment, marker);
+  const works = (
+    confinement: Confinement,
+    place: string,
+    command: string,
+    hidden: readonly string[] = [],
+  ): Promise<boolean> =>
+    trial({ confinement, place, command: [bash, '-c', command], environment, marker, folder, hidden });
 
   const confined = unshare === null ? null : { bash, namespace: namespaceOf(unshare) };
   if (confined === null || !(await works(confined, 'none', 'true'))) {
     log.warn(
       { missing: 'PID namespaces' },
       'Services run without namespaces of their own: a process that leaves its group is found by its environment only, ' +
-        'and secret files lie in private directories (HYPERPLANE_SECRETS_DIR)',
+        'secret files lie in private directories (HYPERPLANE_SECRETS_DIR), and a service can read the data directory',
     );
-    return { confinement: plain, secrets: null };
+    return { confinement: plain, secrets: null, hides: false };
+  }
+  const parent = dirname(folder);
+  const hides = await works(confined, 'none', '[[ $(echo ../*) == ../trial && -d $PWD ]]', [parent]);
+  if (!hides) {
+    log.warn(
+      { missing: 'mount --no-canonicalize' },
+      'Services can read the data directory: it cannot be hidden',
+    );
   }
   await mkdir(SECRETS_DIRECTORY, { recursive: true }).catch(() => undefined); // only root may, and overlay needs it not
   const arrived = `[[ -f ${SECRETS_DIRECTORY}/trial/key ]]`;
   for (const place of ['mount', 'overlay'] as const) {
     // A layer over /etc would hide what is mounted below it, such as a container's resolv.conf.
     if (place === 'overlay' && (await mountsBelowEtc())) continue;
-    if (await works(confined, place, arrived)) return { confinement: confined, secrets: place };
+    if (await works(confined, place, arrived)) return { confinement: confined, secrets: place, hides };
   }
   log.warn(
     { missing: SECRETS_DIRECTORY },
     `Secret files lie in private directories (HYPERPLANE_SECRETS_DIR): create ${SECRETS_DIRECTORY} once, as root`,
   );
-  return { confinement: confined, secrets: null };
+  return { confinement: confined, secrets: null, hides };
 }
 
 /** An ordinary user gets PID and mount namespaces within a user namespace, where the service is itself again. */
@@ -67,20 +87,16 @@ function namespaceOf(unshare: string): NonNullable<Confinement['namespace']> {
 }
 
 async function trial(
-  confinement: Confinement,
-  place: string,
-  command: string,
-  environment: Readonly<Record<string, string>>,
-  marker: string,
+  options: Pick<
+    RunOptions,
+    'confinement' | 'place' | 'command' | 'environment' | 'marker' | 'folder' | 'hidden'
+  >,
 ): Promise<boolean> {
   const secrets: SecretFiles = { trial: { key: 'value' } };
+  const { folder: directory } = options;
   const run = new GuardedProcess({
-    confinement,
-    command: [confinement.bash, '-c', command],
-    directory: '/',
-    environment,
-    marker,
-    place,
+    ...options,
+    directory,
     secrets,
     groups: [],
     dataLimit: null,

@@ -135,12 +135,17 @@ class LocalDriver implements Driver {
     await emptyDirectory(runs);
     await removeTree(secrets);
     await mkdir(secrets, { mode: 0o700 });
+    const trial = join(runs, 'trial');
+    await mkdir(trial, { mode: 0o700 });
+    const isolation = await probeIsolation(environment, `${instance}/trial/0`, trial, log);
+    await removeTree(trial);
     return {
       instance,
-      isolation: await probeIsolation(environment, `${instance}/trial/0`, log),
+      isolation,
       groups: await ControlGroups.open(instance),
       runs,
       secrets,
+      hidden: [dataDir, secrets],
     };
   }
 }

@@ -67,7 +67,9 @@ export async function prepareRun(
       options: {
         confinement: system.isolation.confinement,
         command: [interpreterCommands(environment.interpreters).bash, '--', script],
+        folder,
         directory: clone,
+        hidden: system.isolation.hides ? system.hidden : [],
         environment: serviceVariables({
           base: context.environment,
           spec,

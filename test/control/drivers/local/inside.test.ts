@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../git/source-repository.ts';
 import { APP, get, TestDriver, until } from './test-driver.ts';
 
 const SECRETS = { openai: { 'openai-key': 'first line\n  second line\n', url: 'https://example.com' } };
@@ -92,6 +93,35 @@ describe('inside of a service', () => {
     }
   });
 
+  test('there is nothing of what Realmgate keeps but its own run', async () => {
+    const look =
+      'pwd; ls -A "$HOME" "$HOME/runs" ../..; ls "$HOME/git" "$HOME/local-driver.json"; git status --short';
+    const local = await TestDriver.start();
+    await local.ready(await local.deploy(APP, { service: 'other' }));
+    const id = await local.deploy({ 'run.sh': `${look} 2>&1; exit 1` });
+    const { data } = await local.event('exited');
+    const run = join(local.dataDir, 'runs', `${id}-1.1`);
+    const missing = (name: string): string =>
+      `ls: cannot access '${local.dataDir}/${name}': No such file or directory`;
+    expect(data['lastLines']).toEqual([
+      expect.stringContaining('Starts on'),
+      `${run}/clone`,
+      ...['../..:', `${id}-1.1`, '', `${local.dataDir}:`, 'runs', '', `${local.dataDir}/runs:`, `${id}-1.1`],
+      ...[missing('git'), missing('local-driver.json')],
+    ]);
+  });
+
+  test('what loads code into programs is for its own programs only', async () => {
+    const local = await TestDriver.start();
+    await local.deploy({ 'run.sh': 'sleep 0; exit 1' }, { spec: { parameters: { 'ld-debug': 'libs' } } });
+    const { data } = await local.event('exited');
+    const started = (data['lastLines'] as string[]).flatMap(
+      (line) => /initialize program: (\S+)/.exec(line) ?? [],
+    );
+    expect(started).toContain('sleep');
+    expect((await local.lines()).filter((line) => /program: .*(unshare|mount)/.test(line))).toEqual([]);
+  });
+
   test('programs can write to /dev/stdout and /dev/stderr', async () => {
     const look =
       'echo one | tee /dev/stderr > /dev/stdout; node -e \'fs.writeFileSync("/dev/stderr", "two\\n")\'';
@@ -108,7 +138,7 @@ describe('inside of a service', () => {
 
   test('the interpreter of the environment runs the script', async () => {
     const local = await TestDriver.start();
-    const own = join(local.dataDir, 'my-bash');
+    const own = join(temporaryDirectory(), 'my-bash');
     symlinkSync('/bin/bash', own);
     await local.deploy(
       { 'run.sh': 'echo "by $BASH"; sleep 1000' },
