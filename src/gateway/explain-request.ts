@@ -4,6 +4,8 @@ import { Refusal } from '../errors.ts';
 
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** What node's parser takes for a target; it stops at any other before it reads a header field. */
+const TARGET = /^(?:[/*]|[a-z]+:\/\/)[\x21-\x7e]*$/i;
 const METHOD_NAMES: ReadonlySet<string> = new Set(METHODS);
 
 /**
@@ -17,6 +19,9 @@ export function imagineHeaders(question: ExplainQuestion, host: string, headerBy
   if (!METHOD_NAMES.has(method)) throw malformed();
   if (method === 'CONNECT') throw new Refusal('ambiguous_path', 'This is not a forward proxy');
   if (/[\x00-\x20]/.test(path)) throw malformed();
+  if (!TARGET.test(path)) {
+    throw new Refusal('ambiguous_path', 'The request target is not a path of printable ASCII');
+  }
   if (fields.some(([name, value]) => !NAME.test(name) || !VALUE.test(value))) throw malformed();
   const raw = fields.flat();
   if (!fields.some(([name]) => name.toLowerCase() === 'host')) raw.push('Host', host);
