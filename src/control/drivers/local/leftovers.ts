@@ -11,7 +11,7 @@ const LOOK = 25;
 
 /** What a guard and what a service is marked with; `guard.sh` sets the second. */
 export const GUARD_VARIABLE = 'REALMGATE_GUARD';
-const SERVICE_VARIABLE = 'REALMGATE_REPLICA';
+export const SERVICE_VARIABLE = 'REALMGATE_REPLICA';
 
 /**
  * Ends every process of this instance, or of one run of it: TERM, then KILL after the grace. Resolves to what could not

@@ -1,6 +1,6 @@
 import type { LocalDriverSettings } from '../../../contracts/settings.ts';
 import { isFree } from './probe.ts';
-import { listenerOn } from './proc.ts';
+import { listenerName } from './port-owner.ts';
 
 /** There is no port to be had; says why. */
 class NoPort extends Error {}
@@ -21,7 +21,7 @@ export class Ports {
     const other = this.#holders.get(port);
     if (other !== undefined && other !== holder) throw new NoPort(`Port ${port} is held by replica ${other}`);
     if (await this.#take(port, holder)) return port;
-    const who = (await listenerOn(port)) ?? 'another program';
+    const who = (await listenerName(port)) ?? 'another program';
     throw new NoPort(`Port ${port} is in use by ${who}`);
   }
 

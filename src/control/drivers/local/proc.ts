@@ -43,30 +43,71 @@ export async function processesWith(matches: (variable: string) => boolean): Pro
   return found;
 }
 
-/** `process 123 (nginx)` that listens on this TCP port; null = not to be found out. */
-export async function listenerOn(port: number): Promise<string | null> {
+/** A socket that listens. */
+export interface Listener {
+  readonly inode: string;
+  /** User whose it is. */
+  readonly uid: number;
+}
+
+/** What takes connections to this TCP port of 127.0.0.1; null = nothing, or not to be found out. */
+export async function listenerOn(port: number): Promise<Listener | null> {
   const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map(read));
-  const inode = tables.map((table) => inodeOfListener(table, port)).find((found) => found !== null);
-  if (inode === undefined) return null;
-  for (const pid of await allPids()) {
+  const rows = tables.flatMap((table) => table.split('\n').map((line) => line.trim().split(/\s+/)));
+  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  for (const address of REACHED) {
+    const row = rows.find(([, local, , state]) => state === LISTEN && local === address + ending);
+    const [uid, inode] = [row?.[7], row?.[9]];
+    if (uid !== undefined && inode !== undefined) return { inode, uid: Number(uid) };
+  }
+  return null;
+}
+
+/** Addresses, as the tables have them, at which a listener gets connections to 127.0.0.1; the most specific first. */
+const REACHED = [
+  '0100007F',
+  '0000000000000000FFFF00000100007F',
+  '00000000',
+  '00000000000000000000000000000000',
+];
+
+const LISTEN = '0A';
+
+/** The first of these processes that has the socket; by default of all. null = none that this user may look at. */
+export async function holderOf(
+  { inode }: Listener,
+  pids?: readonly number[],
+): Promise<ProcessIdentity | null> {
+  for (const pid of pids ?? (await allPids())) {
     const folder = `/proc/${pid}/fd`;
     for (const fd of await readdir(folder).catch(() => [])) {
-      const target = await readlink(`${folder}/${fd}`).catch(() => '');
-      if (target === `socket:[${inode}]`)
-        return `process ${pid} (${(await read(`/proc/${pid}/comm`)).trim()})`;
+      if ((await readlink(`${folder}/${fd}`).catch(() => '')) === `socket:[${inode}]`) return identify(pid);
     }
   }
   return null;
 }
 
-/** State 0A of the table is LISTEN; addresses end with the port in four hexadecimal digits. */
-function inodeOfListener(table: string, port: number): string | null {
-  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  for (const line of table.split('\n')) {
-    const fields = line.trim().split(/\s+/);
-    if (fields[3] === '0A' && fields[1]?.endsWith(ending) === true) return fields[9] ?? null;
+/** Such as `process 123 (nginx)`. */
+export async function describeProcess(pid: number): Promise<string> {
+  return `process ${pid} (${(await read(`/proc/${pid}/comm`)).trim()})`;
+}
+
+/** The value of a variable that a process was started with; null = it has none, or may not be looked at. */
+export async function variableOf(pid: number, name: string): Promise<string | null> {
+  const variables = (await read(`/proc/${pid}/environ`)).split('\0');
+  return variables.find((variable) => variable.startsWith(`${name}=`))?.slice(name.length + 1) ?? null;
+}
+
+/** A process and all that it and they have started, as far as the system tells, but for what fled. */
+export async function treeOf(root: number): Promise<number[]> {
+  const tree = [root];
+  for (const pid of tree) {
+    for (const thread of await readdir(`/proc/${pid}/task`).catch(() => [])) {
+      const children = (await read(`/proc/${pid}/task/${thread}/children`)).trim();
+      if (children !== '') tree.push(...children.split(' ').map(Number));
+    }
   }
-  return null;
+  return tree;
 }
 
 async function allPids(): Promise<number[]> {

@@ -10,20 +10,25 @@ const CHECK_EVERY = 5_000;
 /** Failed checks in a row. */
 const MOST_FAILURES = 2;
 
+export interface Watched {
+  readonly port: number;
+  /** null = ready is what accepts connections. */
+  readonly path: string | null;
+  /** Whether it is the run itself that listens; asked before it counts as ready. */
+  readonly isOwn: () => Promise<boolean>;
+  /** Told of each change. */
+  readonly tell: (ready: boolean) => void;
+}
+
 /** Watches whether a run may get requests. Without a health path, one that is ready costs nothing. */
 export class Readiness {
-  readonly #port: number;
-  readonly #path: string | null;
-  readonly #tell: (ready: boolean) => void;
+  readonly #watched: Watched;
   readonly #stop = new AbortController();
   #ready = false;
   #lost: (() => void) | null = null;
 
-  /** `path`: null = ready is what accepts connections. `tell` is told of each change. */
-  constructor(port: number, path: string | null, tell: (ready: boolean) => void) {
-    this.#port = port;
-    this.#path = path;
-    this.#tell = tell;
+  constructor(watched: Watched) {
+    this.#watched = watched;
     void this.#watch();
   }
 
@@ -45,19 +50,20 @@ export class Readiness {
       this.#lost = () => {
         this.#lost = null;
         this.#ready = false;
-        if (!this.#stopped()) this.#tell(false);
+        if (!this.#stopped()) this.#watched.tell(false);
         resolve(undefined);
       };
       this.#ready = true;
-      this.#tell(true);
-      if (this.#path !== null) void this.#check();
+      this.#watched.tell(true);
+      if (this.#watched.path !== null) void this.#check();
       await promise;
     }
   }
 
   async #untilGood(): Promise<void> {
     let pause = LOOK.first;
-    while (!this.#stopped() && !(await this.#good())) {
+    const { isOwn } = this.#watched;
+    while (!this.#stopped() && !((await this.#good()) && (await isOwn()))) {
       await this.#pause(pause);
       pause = Math.min(pause * LOOK.growth, LOOK.longest);
     }
@@ -74,8 +80,8 @@ export class Readiness {
   }
 
   async #good(): Promise<boolean> {
-    if (this.#path === null) return accepts(this.#port);
-    return isHealthy(this.#port, this.#path);
+    const { port, path } = this.#watched;
+    return path === null ? accepts(port) : isHealthy(port, path);
   }
 
   async #pause(ms: number): Promise<void> {

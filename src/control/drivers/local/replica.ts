@@ -152,7 +152,11 @@ export class Replica {
     const readyChanged = (ready: boolean): void => this.#readyChanged(ready);
     const begun = new Date().toISOString();
     log.note(`Starts on port ${port}`);
-    const run = await Run.start({ prepared, log, secrets, port, healthPath, readyChanged });
+    const strangerFound = (who: string): void =>
+      this.#warn(`Port ${port} is in use by ${who}, which does not belong to it`);
+    const run = await Run.start({
+      ...{ prepared, log, secrets, port, healthPath, readyChanged, strangerFound },
+    });
     try {
       this.#run = run;
       if (this.stopping) run.stop();

@@ -3,6 +3,7 @@ import type { PreparedRun } from './prepare-run.ts';
 import { GuardedProcess, type RunEnd } from './guarded-process.ts';
 import { pumpLog } from './log-pump.ts';
 import { Masker } from './masker.ts';
+import { strangerOn } from './port-owner.ts';
 import { Readiness } from './readiness.ts';
 import type { ReplicaLog } from './replica-log.ts';
 import { makePipe } from './run-folder.ts';
@@ -17,6 +18,8 @@ export interface RunSettings {
   readonly healthPath: string | null;
   /** Told of each change until it ends or is stopped. */
   readonly readyChanged: (ready: boolean) => void;
+  /** Told who it is, in words, each time that somebody else is found to listen on the port. */
+  readonly strangerFound: (who: string) => void;
 }
 
 /** One run of a replica: its processes, what they write, and whether they may get requests. */
@@ -29,11 +32,11 @@ export class Run {
   readonly #readiness: Readiness;
 
   private constructor(process: GuardedProcess, reader: number, settings: RunSettings) {
-    const { log, secrets, port, healthPath, readyChanged } = settings;
+    const { log, secrets, port, healthPath: path, readyChanged: tell } = settings;
     const stopReading = new AbortController();
     const read = pumpLog(reader, log, new Masker(secrets), stopReading.signal);
     this.#process = process;
-    this.#readiness = new Readiness(port, healthPath, readyChanged);
+    this.#readiness = new Readiness({ port, path, tell, isOwn: () => this.#isOwn(settings) });
     this.ended = process.ended.finally(() => this.#readiness.stop());
     this.gone = process.gone.then(async () => {
       stopReading.abort();
@@ -61,6 +64,14 @@ export class Run {
   stop(): void {
     this.#readiness.stop();
     this.#process.stop();
+  }
+
+  async #isOwn({ port, prepared, strangerFound }: RunSettings): Promise<boolean> {
+    const { pid: guard } = this.#process;
+    if (guard === undefined) return true;
+    const stranger = await strangerOn(port, { guard, marker: prepared.options.marker });
+    if (stranger !== null) strangerFound(stranger);
+    return stranger === null;
   }
 
   /** Looks at once whether it is still ready. */

@@ -132,6 +132,33 @@ describe('replicas', () => {
     expect(given).toBeLessThanOrEqual(range.last);
   });
 
+  test('get no requests while somebody else listens on their port, and then another one', async () => {
+    const local = await TestDriver.start();
+    const go = join(temporaryDirectory(), 'go');
+    const wait = `until [[ -e ${go} ]]; do sleep 0.05; done`;
+    const id = await local.deploy({ ...APP, 'run.sh': `${wait}\nexec node server.cjs\n` });
+    const port = Number((await local.event('starting')).data['port']);
+    await stranger(port);
+
+    const { message } = await local.event('warning');
+    expect(message).toContain(`Port ${port} is in use by process ${process.pid} (`);
+    expect(local.replicas(id)[0]?.state).toBe('starting');
+
+    writeFileSync(go, '');
+    expect((await local.event('exited')).data['lastLines']).toContainEqual(
+      expect.stringContaining('EADDRINUSE'),
+    );
+    expect(await local.ready(id)).not.toEqual([`http://127.0.0.1:${port}`]);
+    expect(local.ofKind('ready')).toHaveLength(1);
+  });
+
+  test('are ready with a program that their script has left in the background', async () => {
+    const local = await TestDriver.start();
+    const run = `(setsid env -i PORT=$PORT ${process.execPath} server.cjs &)\nexec sleep 1000\n`;
+    const [origin] = await local.ready(await local.deploy({ ...APP, 'run.sh': run }));
+    expect(await get(origin!)).toMatch(/^\d+$/);
+  });
+
   test('of two deployments never share a port', async () => {
     const local = await TestDriver.start();
     const port = await freePort();
