@@ -142,7 +142,7 @@ function controlApi(
     createService: (body, actor) => registry.create(body, actor),
     listServices: (filter) => registry.list(filter),
     getService: (id) => registry.get(id),
-    cancelService: (id, actor) => Promise.resolve(registry.cancel(id, actor)),
+    cancelService: (id, actor) => registry.cancel(id, actor),
     restartService: (id, actor) => registry.restart(id, actor),
     updateService: (id, body, actor) => registry.update(id, body, actor),
     cloneService: (id, body, actor) => registry.clone(id, body, actor),

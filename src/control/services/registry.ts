@@ -166,7 +166,7 @@ export class Registry {
     const controller = this.#addController(stored);
     if (this.#begun) controller.begin(); // or with all the others
     this.#traffic.changed();
-    this.#traffic.flush();
+    await this.#traffic.applied();
     return this.get(stored.id);
   }
 
@@ -190,13 +190,12 @@ export class Registry {
     return this.#view(this.#find(id));
   }
 
-  cancel(id: string, actor: string): ServiceView {
+  async cancel(id: string, actor: string): Promise<ServiceView> {
     const controller = this.#current(id, 'cancel');
     const stored = this.#find(id);
     this.#deps.store.cancelService(stored.id, { actor });
-    const ending = controller.cancel();
-    this.#traffic.flush();
-    ending
+    controller
+      .cancel()
       .catch((err: unknown) =>
         this.#deps.log.error({ err, service: stored.id }, 'A cancelled service could not be ended'),
       )
@@ -206,6 +205,7 @@ export class Registry {
           if (service === stored.id) this.#deployments.delete(deployment);
         }
       });
+    await this.#traffic.applied();
     return this.get(stored.id);
   }
 

@@ -147,7 +147,7 @@ export class ServiceController {
       const plan = await prepare();
       this.#cancelled.signal.throwIfAborted();
       if (plan === null) return;
-      if (onlyRouting(this.#spec, plan.spec)) this.#adopt(plan);
+      if (onlyRouting(this.#spec, plan.spec)) await this.#adopt(plan);
       else await this.#roll(plan, 'update');
     });
   }
@@ -275,13 +275,13 @@ export class ServiceController {
       data: { revision: plan.revision, commit: candidate.resolvedCommit, before: before.revision },
     });
     traffic.changed();
-    traffic.flush();
     this.#wake();
     if (old !== null && !alone) this.#retireLater(old);
+    await traffic.applied();
   }
 
   /** A change that the replicas do not notice is in force at once. */
-  #adopt({ spec, revision }: Plan): void {
+  async #adopt({ spec, revision }: Plan): Promise<void> {
     const { ledger, traffic } = this.#deps;
     this.#spec = spec;
     this.#revision = revision;
@@ -293,7 +293,7 @@ export class ServiceController {
       if (replicas !== serving.wanted) this.scaleTo(replicas);
     }
     traffic.changed();
-    traffic.flush();
+    await traffic.applied();
   }
 
   #deploy({ spec, revision }: Plan, replicas: number): Rollout {

@@ -33,11 +33,17 @@ export class Traffic {
     setImmediate(() => this.flush());
   }
 
-  /** Publishes now what has changed: before somebody is told that it is in force. */
+  /** Publishes now what has changed. */
   flush(): void {
     if (!this.#dirty) return;
     this.#dirty = false;
     this.#plane.publish(this.#routes());
+  }
+
+  /** Resolves once the workers go by all that has changed so far: before somebody is told that it is in force. */
+  async applied(): Promise<void> {
+    this.flush();
+    await this.#plane.load();
   }
 
   /** Resolves once nothing is in progress on these withdrawn origins, or after `patience` ms. */

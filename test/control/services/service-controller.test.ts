@@ -10,16 +10,17 @@ class Plane {
   published: string[][] = [];
   readonly busy = new Map<string, number>();
   readonly asked: (() => void)[] = [];
+  /** Until then no worker replies. */
+  reply: Promise<unknown> = Promise.resolve();
 
   publish(routes: readonly Route[]): void {
     this.published.push(routes.flatMap(({ upstream }) => upstream));
   }
 
-  load(): Promise<ReadonlyMap<string, { outstanding: number; started: number }>> {
+  async load(): Promise<ReadonlyMap<string, { outstanding: number; started: number }>> {
     for (const asked of this.asked.splice(0)) asked();
-    return Promise.resolve(
-      new Map([...this.busy].map(([at, outstanding]) => [at, { outstanding, started: 1 }])),
-    );
+    await this.reply;
+    return new Map([...this.busy].map(([at, outstanding]) => [at, { outstanding, started: 1 }]));
   }
 
   waiting(): ReadonlyMap<string, number> {
@@ -152,6 +153,21 @@ describe('a restart', () => {
     await expect.poll(() => driver.calls).toContain('remove d1');
   });
 
+  test('is done once the workers go by it', async () => {
+    const { controller, driver, plane } = startReady();
+    const reply = Promise.withResolvers<undefined>();
+    plane.reply = reply.promise;
+    let isDone = false;
+    const done = controller.restart().then(() => (isDone = true));
+    await expect.poll(() => driver.calls).toContain('deploy d2 x1');
+    driver.set('d2', 'ready');
+    await expect.poll(() => plane.published.at(-1)).toEqual(['http://127.0.0.1:20001']);
+    await new Promise(setImmediate);
+    expect(isDone).toBe(false);
+    reply.resolve(undefined);
+    await done;
+  });
+
   test('that fails leaves the old replicas, says why, and removes the new ones', async () => {
     const { controller, driver, events, written } = startReady();
     const [old] = controller.origins;
@@ -213,6 +229,20 @@ describe('an update', () => {
     await next;
     expect(controller.spec.path).toBe('good.sh');
     expect(written).toEqual(['activate 1 c0ffee', 'fail 2: no', 'activate 3 c0ffee']);
+  });
+
+  test('of what only the gateway does is done once the workers go by it', async () => {
+    const { controller, plane } = startReady();
+    const reply = Promise.withResolvers<undefined>();
+    plane.reply = reply.promise;
+    let isDone = false;
+    const done = controller.update(() => Promise.resolve(plan({ public: true }))).then(() => (isDone = true));
+    await expect.poll(() => plane.published).not.toEqual([]);
+    await new Promise(setImmediate);
+    expect(isDone).toBe(false);
+    reply.resolve(undefined);
+    await done;
+    expect(controller.spec.public).toBe(true);
   });
 
   test('of what only the gateway does is in force at once and starts nothing', async () => {
