@@ -24,7 +24,7 @@ export class Http2Exchange extends Exchange {
   constructor(request: Http2ServerRequest, response: Http2ServerResponse) {
     super();
     this.method = request.method;
-    this.target = request.url;
+    this.target = request.headers[':path'] ?? ''; // CONNECT has none, which node's types of `url` do not tell
     this.rawHeaders = request.rawHeaders;
     this.authority = request.authority === '' ? null : request.authority;
     this.peer = plainAddress(request.stream.session?.socket.remoteAddress ?? '');

@@ -9,7 +9,7 @@ import {
   createSecureServer,
   type Http2SecureServer,
   Http2ServerRequest,
-  type Http2ServerResponse,
+  Http2ServerResponse,
   type ServerHttp2Session,
 } from 'node:http2';
 import { createServer as createTcpServer, type Server as TcpServer, Socket } from 'node:net';
@@ -78,7 +78,10 @@ export class GatewayServer {
     // Node's server with HTTP/2 replaces the option of this name.
     Object.assign(server, { shouldUpgradeCallback });
     server.on('upgrade', (request: IncomingMessage, _socket, head) => this.#upgrade(request, head));
-    server.on('connect', (request) => this.#refuseBytes(request.socket, NO_TUNNEL));
+    server.on('connect', (request: IncomingMessage | Http2ServerRequest, connected: unknown) => {
+      if (connected instanceof Http2ServerResponse) this.#request(request, connected);
+      else this.#refuseBytes(request.socket, NO_TUNNEL);
+    });
     server.on('clientError', (error: ParserError, socket) => this.#unreadable(error, tcp(socket)));
     this.#server.on('session', (session: ServerHttp2Session) => this.#opened(session));
     // Connections are handed in, and node looks for late header sections only on a server that listens.

@@ -282,6 +282,15 @@ test.each<[string, readonly (readonly [string, string])[]]>([
   await expectAtRest(running);
 });
 
+test('CONNECT is answered as over HTTP/1.1, and the connection goes on', async () => {
+  const running = await secureGatewayTo((await startUpstream()).origin);
+  const session = openSession(running.port);
+  const stream = session.request({ ':method': 'CONNECT', ':authority': 'localhost:22' }, { endStream: true });
+  const answer = await answerOf(stream);
+  expect([answer.status, codeOf(answer)]).toEqual([400, 'ambiguous_path']);
+  expect((await ask(session)).status).toBe(200);
+});
+
 // nghttp2 drops such a field as if it had not been sent, which RFC 9113 section 8.2.1 would have a stream end for.
 test.each<[string, readonly (readonly [string, string])[]]>([
   ['a line break in a value', [...GET, ['x-a', '1\r\nX-Forwarded-User: root']]],
