@@ -39,6 +39,8 @@ export interface DriverEvent {
   /** `preparing`, `prepared`, `starting`, `ready`, `exited`, `prepare-failed`, `stopped`, `warning`. */
   readonly kind: string;
   readonly message: string;
+  /** Of an end: what went wrong, without what is done about it now. */
+  readonly cause?: string;
   readonly replica: string | null;
   readonly data: Readonly<Record<string, unknown>>;
 }

@@ -21,20 +21,33 @@ export class Rollout {
   readonly #readyTimeout: number;
   #readyTimer: NodeJS.Timeout | undefined;
   readonly #settling = new Set<() => void>();
+  readonly #failed: (why: string) => void;
   /** How many replicas the driver was told to run. */
   #running: number;
   #wanted: number;
   #exits = 0;
   #everReady = false;
   #failure: string | null = null;
+  /** Why a replica ended last. */
+  #lastEnd: string | null = null;
 
-  /** Begins to run it. `readyTimeout`: ms after which it has failed unless it was ready. */
-  constructor(driver: Driver, deployment: Deployment, revision: number, readyTimeout: number) {
+  /**
+   * Begins to run it. `readyTimeout`: ms after which it has failed unless it was ready. `failed` is told when it counts
+   * as failed from now on.
+   */
+  constructor(
+    driver: Driver,
+    deployment: Deployment,
+    revision: number,
+    readyTimeout: number,
+    failed: (why: string) => void,
+  ) {
     this.id = deployment.id;
     this.spec = deployment.spec;
     this.revision = revision;
     this.#driver = driver;
     this.#readyTimeout = readyTimeout;
+    this.#failed = failed;
     this.#running = this.#wanted = deployment.replicas;
     if (this.#wanted > 0) this.#expectReady();
     driver.deploy(deployment);
@@ -112,10 +125,14 @@ export class Rollout {
   happened(event: DriverEvent): void {
     if (event.kind !== 'exited' && event.kind !== 'prepare-failed') return;
     this.#exits++;
-    if (this.#exits >= MOST_EXITS) this.#fail(event.message);
+    this.#lastEnd = event.cause ?? event.message;
+    if (this.#exits >= MOST_EXITS) this.#fail(this.#lastEnd);
   }
 
-  /** Resolves once so many replicas are ready. Rejects with `RolloutFailed`, or with the signal's reason. */
+  /**
+   * Resolves once so many replicas are ready. Rejects with `RolloutFailed`, also when only some of them are in time, or
+   * with the signal's reason.
+   */
   async ready(count: number, signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const look = (): void => {
@@ -123,12 +140,21 @@ export class Rollout {
       else if (this.origins.length >= count) resolve(undefined);
       else if (this.#failure !== null) reject(new RolloutFailed(this.#failure));
     };
+    const tooLate = setTimeout(() => {
+      const ready = this.origins.length;
+      reject(
+        new RolloutFailed(
+          `${ready} of ${count} replicas ${ready === 1 ? 'was' : 'were'} ready ${this.#late()}`,
+        ),
+      );
+    }, this.#readyTimeout);
     this.#settling.add(look);
     signal.addEventListener('abort', look);
     look();
     try {
       await promise;
     } finally {
+      clearTimeout(tooLate);
       this.#settling.delete(look);
       signal.removeEventListener('abort', look);
     }
@@ -142,10 +168,17 @@ export class Rollout {
 
   #expectReady(): void {
     clearTimeout(this.#readyTimer);
-    this.#readyTimer = setTimeout(
-      () => this.#fail(`it was not ready within ${this.#readyTimeout / 1000} s`),
-      this.#readyTimeout,
-    );
+    this.#readyTimer = setTimeout(() => this.#fail(`it was not ready ${this.#late()}`), this.#readyTimeout);
+  }
+
+  /** How long it was waited, and for what. */
+  #late(): string {
+    const { health } = this.spec;
+    const missing =
+      health === null
+        ? 'nothing accepted connections on the port that the variable PORT names'
+        : `GET ${health.path} on the port that the variable PORT names was not answered with 200 to 399`;
+    return `within ${this.#readyTimeout / 1000} s: ${this.#lastEnd ?? missing}`;
   }
 
   #forgive(): void {
@@ -155,8 +188,10 @@ export class Rollout {
   }
 
   #fail(why: string): void {
+    const before = this.#failure;
     this.#failure = why;
     this.#tell();
+    if (before === null) this.#failed(why);
   }
 
   #tell(): void {

@@ -212,13 +212,18 @@ export class ServiceController {
     this.#wake();
   }
 
-  happened(deploymentId: string, { kind, message, replica, data }: DriverEvent): void {
+  happened(deploymentId: string, event: DriverEvent): void {
+    const { kind, message, replica, data } = event;
     this.#deps.ledger.event(kind, message, { replica, data });
-    const rollout = this.#rollouts.get(deploymentId);
-    if (rollout === undefined) return;
-    const failedBefore = rollout.failure !== null;
-    rollout.happened({ kind, message, replica, data });
-    if (rollout.failure !== null && !failedBefore && rollout === this.#serving) this.#wake();
+    this.#rollouts.get(deploymentId)?.happened(event);
+  }
+
+  /** A deployment counts as failed from now on. Of one that does not serve, whoever rolls it out tells. */
+  #failed(rollout: Rollout, why: string): void {
+    if (rollout !== this.#serving) return;
+    const message = `It has failed, and is still tried: ${why}`;
+    this.#deps.ledger.event('failed', message, { data: { revision: rollout.revision } });
+    this.#wake();
   }
 
   #scale(serving: Rollout, replicas: number): void {
@@ -298,12 +303,13 @@ export class ServiceController {
 
   #deploy({ spec, revision }: Plan, replicas: number): Rollout {
     const { driver, deployment, settings } = this.#deps;
-    const rollout = new Rollout(
+    const rollout: Rollout = new Rollout(
       driver,
       // The last commit stands in for a repository that does not answer, not for another one.
       deployment(spec, replicas, isDeepStrictEqual(spec.git, this.#spec.git) ? this.#lastCommit : null),
       revision,
       settings().readyTimeout,
+      (why) => this.#failed(rollout, why),
     );
     this.#rollouts.set(rollout.id, rollout);
     return rollout;

@@ -67,8 +67,9 @@ export class FakeDriver implements Driver {
     this.#events.changed(id);
   }
 
-  exit(id: string, message: string): void {
-    this.#events.happened(id, { kind: 'exited', message, replica: `${id}-1`, data: { code: 1 } });
+  exit(id: string, cause: string): void {
+    const message = `${cause}; it is run again`;
+    this.#events.happened(id, { kind: 'exited', message, cause, replica: `${id}-1`, data: { code: 1 } });
   }
 
   #resize(id: string, count: number): void {

@@ -105,9 +105,12 @@ describe('the first deployment', () => {
     expect(controller.status).toBe('running');
   });
 
-  test('has failed when it is not ready in time', async () => {
-    const { controller } = start(spec(), { readyTimeout: 10 });
+  test('has failed when it is not ready in time, which is told, and who waits for it waits no longer', async () => {
+    const { controller, events } = start(spec(), { readyTimeout: 10 });
+    const waiting = controller.awaitReady(new AbortController().signal);
     await expect.poll(() => controller.status).toBe('failed');
+    expect(await waiting).toBe(false);
+    expect(events).toEqual(['failed']);
   });
 
   test('is degraded while fewer replicas are ready than the minimum', () => {
@@ -178,7 +181,7 @@ describe('a restart', () => {
 
     await expect(done).rejects.toMatchObject({
       code: 'rollout_failed',
-      message: expect.stringContaining('no such module') as string,
+      message: 'it exited with 1: no such module; what ran before stays',
     });
     expect(controller.origins).toEqual([old]);
     expect(controller.status).toBe('running');
@@ -186,6 +189,20 @@ describe('a restart', () => {
     expect(driver.calls).not.toContain('remove d1');
     expect(events).toContain('restart-failed');
     expect(written).toEqual(['activate 1 c0ffee']);
+  });
+
+  test('of which only a part gets ready in time fails, and says why', async () => {
+    const { controller, driver } = start(spec({ minReplicas: 2, maxReplicas: 2 }), { readyTimeout: 100 });
+    driver.set('d1', 'ready');
+    const before = controller.origins;
+    const done = controller.restart();
+    await expect.poll(() => driver.calls).toContain('deploy d2 x2');
+    driver.set('d2', 'ready', [0]);
+    await expect(done).rejects.toMatchObject({
+      code: 'rollout_failed',
+      message: expect.stringMatching(/^1 of 2 replicas was ready within 0\.1 s: nothing accepted/) as string,
+    });
+    expect(controller.origins).toEqual(before);
   });
 
   test('starts as many replicas as there were, and takes over once all of them are ready', async () => {

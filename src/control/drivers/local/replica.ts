@@ -205,7 +205,7 @@ export class Replica {
     const lastLines = await logs.lastLines(deployment.serviceId, this.#log!, LAST_LINES, begun);
     this.#log!.note(what);
     if (this.stopping) return 0;
-    this.#tell('exited', `${what}; it is run again after ${seconds(pause)}`, {
+    const data = {
       exitCode: code,
       signal,
       reason,
@@ -213,7 +213,8 @@ export class Replica {
       commit: await this.#owner.commit(),
       ranFor: Math.round(ranFor),
       nextRetry: new Date(at.getTime() + pause).toISOString(),
-    });
+    };
+    this.#tell('exited', `${what}; it is run again after ${seconds(pause)}`, data, what);
     return retryAt;
   }
 
@@ -229,9 +230,8 @@ export class Replica {
     };
     this.#set('waiting');
     this.#log?.note(`It cannot be started: ${message}`);
-    this.#tell('prepare-failed', `${message}; tried again after ${seconds(pause)}`, {
-      nextRetry: new Date(at.getTime() + pause).toISOString(),
-    });
+    const nextRetry = new Date(at.getTime() + pause).toISOString();
+    this.#tell('prepare-failed', `${message}; tried again after ${seconds(pause)}`, { nextRetry }, message);
     return performance.now() + pause;
   }
 
@@ -252,8 +252,9 @@ export class Replica {
     this.#tell('warning', message);
   }
 
-  #tell(kind: string, message: string, data: Readonly<Record<string, unknown>> = {}): void {
-    this.#owner.happened({ kind, message, replica: this.id, data });
+  #tell(kind: string, message: string, data: Readonly<Record<string, unknown>> = {}, cause?: string): void {
+    const told = { kind, message, replica: this.id, data };
+    this.#owner.happened(cause === undefined ? told : { ...told, cause });
   }
 }
 

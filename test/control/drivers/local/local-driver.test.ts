@@ -64,7 +64,8 @@ describe('a deployment', () => {
     const id = await local.deploy(repository);
     await local.event('exited');
     repository.commit({ 'run.sh': 'echo newer; exit 1' });
-    const { data, message, replica } = await local.event('exited', 4);
+    const { data, message, cause, replica } = await local.event('exited', 4);
+    expect(message).toBe(`${cause!}; it is run again after ${message.split('after ').at(-1)!}`);
     expect(replica).toBe(`${id}-1`);
     expect(data).toMatchObject({ exitCode: 0, signal: null, reason: null, commit });
     expect(data['lastLines']).toEqual([
