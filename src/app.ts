@@ -113,7 +113,7 @@ async function compose(
     settings: () => reloads.current,
     plane: {
       publish: (routes) => pool.publish({ services: routes }),
-      load: () => pool.load(),
+      load: (patience) => pool.load(patience),
       waiting: () => pool.waiting(),
     },
     gatewayUrl: () => gatewayUrl,

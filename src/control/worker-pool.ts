@@ -20,7 +20,7 @@ const PAUSE = { first: 1_000, last: 10_000 };
 /** Deaths of a worker in a row, before all of them served for the first time, that end the attempt to start. */
 const MOST_DEATHS_AT_START = 3;
 
-/** How long a worker may take to tell its load, in ms; then what it told before counts. */
+/** How long a worker may take to tell its load, in ms, unless whoever asks says otherwise. */
 const LOAD_PATIENCE = 1_000;
 
 /** How long a worker may take to explain, in ms: longer than the realm may take to introspect a token. */
@@ -144,13 +144,14 @@ export class WorkerPool {
 
   /**
    * What all workers together have to do with each address of a service, those that were withdrawn among them until
-   * their last request has ended. It is of after everything that was published before; a worker that died counts 0.
+   * their last request has ended. It is of after everything that was published before; a worker that died counts 0, and
+   * of one that does not tell within `patience` ms what it told before.
    */
-  async load(): Promise<ReadonlyMap<string, Load>> {
+  async load(patience = LOAD_PATIENCE): Promise<ReadonlyMap<string, Load>> {
     const serving = [...this.#members].filter((worker) => worker.serving);
     const loads = await Promise.all(
       serving.map(async (worker) => {
-        worker.load = (await worker.inquire({ about: 'load' }, LOAD_PATIENCE)) ?? worker.load;
+        worker.load = (await worker.inquire({ about: 'load' }, patience)) ?? worker.load;
         return this.#members.has(worker) ? worker.load : [];
       }),
     );

@@ -8,8 +8,13 @@ const LOOK = { first: 20, last: 500 };
 export interface DataPlane {
   /** Replaces the routes of all services. A `load` asked afterwards reflects them. */
   publish(routes: readonly Route[]): void;
-  /** By origin: requests in progress, and how many were begun so far. */
-  load(): Promise<ReadonlyMap<string, { readonly outstanding: number; readonly started: number }>>;
+  /**
+   * By origin: requests in progress, and how many were begun so far. Of a worker that does not tell within `patience` ms,
+   * by default a second, what it told before counts.
+   */
+  load(
+    patience?: number,
+  ): Promise<ReadonlyMap<string, { readonly outstanding: number; readonly started: number }>>;
   /** By route: requests that wait for an upstream. */
   waiting(): ReadonlyMap<string, number>;
 }
@@ -51,7 +56,8 @@ export class Traffic {
     const deadline = performance.now() + patience;
     this.flush();
     for (let pause = LOOK.first; origins.length > 0; pause = Math.min(pause * 2, LOOK.last)) {
-      const load = await this.#plane.load();
+      // What a busy worker told before says nothing of these origins.
+      const load = await this.#plane.load(Math.max(deadline - performance.now(), 0));
       if (origins.every((origin) => (load.get(origin)?.outstanding ?? 0) === 0)) return;
       if (performance.now() >= deadline) return;
       await delay(pause);
