@@ -16,7 +16,7 @@ import type { Upstream, UpstreamGroup } from './upstream-group.ts';
 import { refusalOf } from './upstream-failure.ts';
 import type { UpstreamFailure } from './upstream-types.ts';
 import { closeFrame, FrameTracker } from './web-socket-frames.ts';
-import { accepts, sendHandshake, switchingHead } from './web-socket-handshake.ts';
+import { accepts, isRefusal, sendHandshake, switchingHead } from './web-socket-handshake.ts';
 
 /** A WebSocket handshake as node hands it over: the parser has let go of the socket. */
 export interface UpgradeHandshake {
@@ -255,11 +255,7 @@ class Tunnel implements Watched, RelayReport, Waiter {
     upstream.on('error', () => undefined); // `close` follows
     this.#upstream = upstream;
     if (!accepts(request, response)) {
-      const failure = {
-        kind: 'invalid',
-        detail: 'the answer to the handshake does not fit its key',
-      } as const;
-      this.#fail(refusalOf(failure), failure);
+      this.#invalid('the answer to the handshake does not fit its key');
       return;
     }
     this.#phase = 'open';
@@ -286,6 +282,10 @@ class Tunnel implements Watched, RelayReport, Waiter {
     const { exchange, record } = this.#incoming;
     const { edgeCors } = this.#plan;
     const status = response.statusCode ?? 0;
+    if (!isRefusal(response)) {
+      this.#invalid('neither a handshake nor a refusal');
+      return;
+    }
     this.#phase = 'refused';
     this.headAt = performance.now();
     this.#lastActivity = this.#gateway.deadlines.now;
@@ -372,6 +372,11 @@ class Tunnel implements Watched, RelayReport, Waiter {
     }
     socket.resume();
     socket.end(closeFrame(status, reason));
+  }
+
+  #invalid(detail: string): void {
+    const failure = { kind: 'invalid', detail } as const;
+    this.#fail(refusalOf(failure), failure);
   }
 
   #fail(refusal: Refusal, failure: UpstreamFailure | null): void {

@@ -44,6 +44,15 @@ export function accepts(request: IncomingMessage, response: IncomingMessage): bo
   );
 }
 
+/**
+ * Whether an answer that does not accept the handshake can be passed on, as with every other request: node's client
+ * also reads a 101 without `Upgrade`, any number as a status, and transfer codings that it does not undo.
+ */
+export function isRefusal({ statusCode = 0, headers }: IncomingMessage): boolean {
+  const coding = headers['transfer-encoding'] ?? 'chunked';
+  return statusCode >= 200 && statusCode <= 599 && coding.toLowerCase() === 'chunked';
+}
+
 /** The 101 as the client gets it, in latin1; `added` are further header fields, flat. */
 export function switchingHead(
   response: IncomingMessage,
