@@ -10,6 +10,8 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   secrets: async () => (await import('./cli/secrets.ts')).secrets,
   environments: async () => (await import('./cli/environments.ts')).environments,
   explain: async () => (await import('./cli/explain.ts')).explain,
+  doctor: async () => (await import('./cli/doctor.ts')).doctor,
+  'attack-test': async () => (await import('./cli/attack-test.ts')).attackTest,
   completion: async () => (await import('./cli/completion.ts')).completionOf(VERBS),
 };
 

@@ -141,7 +141,8 @@ function isJson(contentType: string | undefined): boolean {
 function asResponse(response: http.IncomingMessage, bytes: Buffer<ArrayBuffer>): Response {
   const status = response.statusCode!;
   const empty = status === 204 || status === 205;
-  const headers = { 'content-type': response.headers['content-type'] ?? 'application/octet-stream' };
+  const { date, 'content-type': type = 'application/octet-stream' } = response.headers;
+  const headers = { 'content-type': type, ...(date === undefined ? {} : { date }) };
   return new Response(empty ? null : bytes, { status, headers });
 }
 

@@ -23,6 +23,8 @@ test('completes verbs, commands, options and what an option takes', async () => 
   expect(await words(['services', 'create', '--type', ''])).toEqual(['pipeline', 'shell']);
   expect(await words(['token', '--dec'])).toEqual(['--decode']);
   expect(await words(['serve', '--config', ''])).toEqual([]);
+  expect(await words(['doctor', '--'])).toEqual(['--config', '--help', '--json']);
+  expect(await words(['attack-test', '--i'])).toEqual(['--i-operate-this-gateway', '--insecure-http']);
   expect(await words(['nothing', ''])).toEqual([]);
 });
 

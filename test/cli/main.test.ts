@@ -11,6 +11,8 @@ const VERBS = [
   'secrets',
   'environments',
   'explain',
+  'doctor',
+  'attack-test',
   'completion',
 ];
 
