@@ -85,6 +85,10 @@ export function openServices({ settings, plane, gatewayUrl, log }: ServicesOptio
       const route = settings().routes.find((each) => each[field] === value);
       return route === undefined ? null : `the static route ${route.name}`;
     },
+    fixedPortHolder: (port, except) => {
+      const own = except === null ? null : store.service(except)?.spec.name;
+      return registry.using((spec) => spec.fixedPort && spec.port === port && spec.name !== own)[0] ?? null;
+    },
     driver,
   });
   const registry: Registry = new Registry({

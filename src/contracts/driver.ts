@@ -80,6 +80,10 @@ export interface SourceCheck {
   /** null = was wrong itself, and is not looked at. */
   readonly path: string | null;
   readonly port: number | null;
+  /** The port has to be free, or in use by this service itself. */
+  readonly fixedPort: boolean;
+  /** Id of the service that it will be of; null = a new one. */
+  readonly service: string | null;
   readonly environment: Environment;
 }
 

@@ -24,13 +24,15 @@ export interface Surroundings {
   secretValues(name: string): Readonly<Record<string, string>> | null;
   /** Who has this name or endpoint, in words; `except`: id of a service that does not count. null = it is free. */
   holder(field: 'name' | 'endpoint', value: string, except: string | null): string | null;
+  /** Name of a current service whose replica always has this port. */
+  fixedPortHolder(port: number, except: string | null): string | null;
   readonly driver: Pick<Driver, 'check'>;
 }
 
 interface Checked {
   readonly spec: ServiceSpec | null;
   readonly problems: readonly Problem[];
-  /** Names and endpoints that are taken: a conflict with others, not a fault of the body. */
+  /** Names, endpoints and fixed ports that are taken: a conflict with others, not a fault of the body. */
   readonly conflicts: readonly Problem[];
 }
 
@@ -71,13 +73,25 @@ export class ServiceCheck {
       clone: purpose.kind === 'clone',
       taken: (name) => this.#around.holder('name', name, except) !== null,
     });
-    const conflicts = (['name', 'endpoint'] as const).flatMap((field) => {
+    const conflicts = this.#conflicts(sketch, except);
+    const references = this.#references(sketch);
+    // The driver says it of credentials too.
+    const known = new Set(references.map(({ field }) => field));
+    const ofSource = (await this.#source(sketch, except)).filter(({ field }) => !known.has(field));
+    return { spec, problems: [...problems, ...references, ...ofSource], conflicts };
+  }
+
+  #conflicts({ fixedPort, port, ...sketch }: SpecSketch, except: string | null): Problem[] {
+    const taken = (['name', 'endpoint'] as const).flatMap((field) => {
       const value = sketch[field];
       const holder = value === undefined ? null : this.#around.holder(field, value, except);
       return holder === null ? [] : [{ field, message: `${quote(value!)} is taken by ${holder}` }];
     });
-    const more = [...this.#references(sketch), ...(await this.#source(sketch))];
-    return { spec, problems: [...problems, ...more], conflicts };
+    if (fixedPort !== true || port === undefined) return taken;
+    const holder = this.#around.fixedPortHolder(port, except);
+    if (holder === null) return taken;
+    const message = `${port} is the fixed port of the service ${holder}, and can be that of one only`;
+    return [...taken, { field: 'port', message }];
   }
 
   /** What is referred to exists, and what comes of it fits together. */
@@ -106,7 +120,8 @@ export class ServiceCheck {
   }
 
   /** What the repository has to say; nothing where it cannot even be asked. */
-  async #source({ git, type, path, port, ...sketch }: SpecSketch): Promise<readonly Problem[]> {
+  async #source(sketch: SpecSketch, service: string | null): Promise<readonly Problem[]> {
+    const { git, type, path, port, fixedPort } = sketch;
     if (git === undefined || type === undefined) return [];
     const credentials = git.credentials === null ? null : this.#around.secretValues(git.credentials);
     if (git.credentials !== null && credentials === null) return [];
@@ -117,6 +132,8 @@ export class ServiceCheck {
       type,
       path: path ?? null,
       port: port ?? null,
+      fixedPort: fixedPort ?? false,
+      service,
       environment,
     });
   }

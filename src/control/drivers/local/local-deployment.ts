@@ -19,6 +19,8 @@ export class LocalDeployment implements ReplicaOwner {
     this.deployment = deployment;
     this.context = context;
     this.secrets = secretValues(deployment);
+    const { fixedPort, port } = deployment.spec;
+    if (fixedPort) context.ports.reserve(port);
     this.scale(deployment.replicas);
   }
 
@@ -38,9 +40,12 @@ export class LocalDeployment implements ReplicaOwner {
 
   /** Resolves once nothing of it is left. */
   async remove(): Promise<void> {
+    const first = !this.#removed.signal.aborted;
     this.#removed.abort(new Error('The deployment was removed'));
     for (const replica of this.#replicas) replica.stop();
     await Promise.all([...this.#replicas].map((replica) => replica.ended));
+    const { fixedPort, port } = this.deployment.spec;
+    if (fixedPort && first) this.context.ports.unreserve(port);
   }
 
   async suspect(origin: string): Promise<void> {

@@ -101,9 +101,23 @@ class LocalDriver implements Driver {
     await Promise.all([...this.#deployments.values()].map((deployment) => deployment.suspect(origin)));
   }
 
-  check(source: SourceCheck): Promise<readonly Problem[]> {
+  async check(source: SourceCheck): Promise<readonly Problem[]> {
     const { git, environment } = this.#options;
-    return checkSource({ git, environment }, source, this.#closing.signal);
+    const [ofSource, ofPort] = await Promise.all([
+      checkSource({ git, environment }, source, this.#closing.signal),
+      this.#portProblems(source),
+    ]);
+    return [...ofSource, ...ofPort];
+  }
+
+  async #portProblems({ fixedPort, port, service }: SourceCheck): Promise<Problem[]> {
+    if (!fixedPort || port === null || this.#context === null) return [];
+    if (this.#context.ports.isReserved(port)) return []; // by this service, or by one that the registry knows
+    const own = [...this.#deployments.values()]
+      .filter(({ deployment: { serviceId } }) => serviceId === service)
+      .flatMap(({ state }) => state.replicas.map(({ id }) => id));
+    const message = await this.#context.ports.whoHas(port, own);
+    return message === null ? [] : [{ field: 'port', message }];
   }
 
   logs(serviceId: string, query: LogQuery): AsyncIterable<string> {

@@ -9,6 +9,8 @@ class NoPort extends Error {}
 export class Ports {
   readonly #range: LocalDriverSettings['portRange'];
   readonly #holders = new Map<number, string>();
+  /** Ports that somebody can do with no other than, and for how many deployments. */
+  readonly #reserved = new Map<number, number>();
   #next: number;
 
   constructor(range: LocalDriverSettings['portRange']) {
@@ -16,25 +18,53 @@ export class Ports {
     this.#next = range.first;
   }
 
+  /** From now on only `takeFixed` gets the port. */
+  reserve(port: number): void {
+    this.#reserved.set(port, (this.#reserved.get(port) ?? 0) + 1);
+  }
+
+  isReserved(port: number): boolean {
+    return this.#reserved.has(port);
+  }
+
+  unreserve(port: number): void {
+    const left = (this.#reserved.get(port) ?? 0) - 1;
+    if (left > 0) this.#reserved.set(port, left);
+    else this.#reserved.delete(port);
+  }
+
   /** The port itself, for a replica that can do with no other. Rejects with `NoPort`, which says who has it. */
   async takeFixed(port: number, holder: string): Promise<number> {
-    const other = this.#holders.get(port);
-    if (other !== undefined && other !== holder) throw new NoPort(`Port ${port} is held by replica ${other}`);
     if (await this.#take(port, holder)) return port;
-    const who = (await listenerName(port)) ?? 'another program';
-    throw new NoPort(`Port ${port} is in use by ${who}`);
+    throw new NoPort((await this.whoHas(port, [holder])) ?? `Port ${port} was in use until now`);
+  }
+
+  /** Who has the port, in words, but for `own` replicas; null = nobody. */
+  async whoHas(port: number, own: readonly string[]): Promise<string | null> {
+    const holder = this.#holders.get(port);
+    if (holder !== undefined) {
+      if (own.includes(holder)) return null;
+      return `Port ${port} is held by replica ${holder}: when its service is restarted, it gets another one`;
+    }
+    if (await isFree(port)) return null;
+    const who = await listenerName(port);
+    return who === null
+      ? `Port ${port} is in use by another program, or not for this user to listen on`
+      : `Port ${port} is in use by ${who}`;
   }
 
   /** The first of `wished` that is free, else one of the range. Rejects with `NoPort`. */
   async take(wished: readonly number[], holder: string): Promise<number> {
-    for (const port of wished) if (await this.#take(port, holder)) return port;
+    for (const port of wished) {
+      if (!this.isReserved(port) && (await this.#take(port, holder))) return port;
+    }
     const { first, last } = this.#range;
     const size = last - first + 1;
     for (let tried = 0; tried < size; tried++) {
       // One that was given back is not given out again at once: old connections may still be on their way to it.
       const port = this.#next;
       this.#next = port === last ? first : port + 1;
-      if (await this.#take(port, holder)) return port;
+      if (!this.isReserved(port) && (await this.#take(port, holder))) return port;
     }
     throw new NoPort(
       `None of the ports ${first} to ${last} is free: widen services.local.portRange, or end something`,

@@ -1,10 +1,12 @@
-import { symlinkSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, symlinkSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { SourceCheck } from '../../../../src/contracts/driver.ts';
 import type { Environment, Problem } from '../../../../src/contracts/service.ts';
 import { SourceRepository } from '../../git/source-repository.ts';
-import { ENVIRONMENT, TestDriver } from './test-driver.ts';
+import { APP, ENVIRONMENT, TestDriver } from './test-driver.ts';
 
 async function check(
   files: Readonly<Record<string, string>> | SourceRepository,
@@ -20,6 +22,8 @@ async function check(
     type: 'shell',
     path: 'run.sh',
     port: 8787,
+    fixedPort: false,
+    service: null,
     environment: { ...ENVIRONMENT, interpreters: { ...ENVIRONMENT.interpreters, ...interpreters } },
     ...source,
   });
@@ -66,6 +70,33 @@ describe('a check finds', () => {
       { field: 'path', message: 'out.sh is a link that leads out of the repository' },
     ]);
     expect(await of('link.sh')).toEqual([]);
+  });
+
+  test('a fixed port that something else has', async () => {
+    const local = await TestDriver.start();
+    const [origin] = await local.ready(await local.deploy(APP, { service: 'other' }));
+    const port = Number(new URL(origin!).port);
+    const repository = new SourceRepository();
+    repository.commit({ 'run.sh': '' });
+    const of = async (changes: Partial<SourceCheck>): Promise<string[]> => {
+      const problems = await local.driver.check({
+        ...{ git: repository.source(), credentials: null, type: 'shell', path: 'run.sh', port: null },
+        ...{ fixedPort: true, service: null, environment: ENVIRONMENT, ...changes },
+      });
+      return problems.map(({ field, message }) => `${field}: ${message}`);
+    };
+    expect(await of({ port })).toEqual([
+      expect.stringMatching(/^port: Port \d+ is held by replica d1-other-1/),
+    ]);
+    expect(await of({ port, fixedPort: false })).toEqual([]);
+    expect(await of({ port, service: 'other' })).toEqual([]);
+    const server = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port: used } = server.address() as AddressInfo;
+    expect(await of({ port: used })).toEqual([
+      `port: Port ${used} is in use by process ${process.pid} (${readFileSync('/proc/self/comm', 'utf8').trim()})`,
+    ]);
   });
 
   test('everything that is wrong with a pipeline at once', async () => {

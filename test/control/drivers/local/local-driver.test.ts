@@ -179,6 +179,18 @@ describe('replicas', () => {
     expect(await local.ready(id)).toEqual([`http://127.0.0.1:${port}`]);
   });
 
+  test('leave a fixed port to the one that can do with no other', async () => {
+    const local = await TestDriver.start();
+    const port = await freePort();
+    const other = await local.deploy(APP, { spec: { port }, service: 'other' });
+    const fixed = await local.deploy(APP, { spec: { port, fixedPort: true } });
+    expect(await local.ready(fixed)).toEqual([`http://127.0.0.1:${port}`]);
+    expect(await local.ready(other)).not.toEqual([`http://127.0.0.1:${port}`]);
+    await local.driver.remove(fixed);
+    const next = await local.deploy(APP, { spec: { port }, service: 'other' });
+    expect(await local.ready(next)).toEqual([`http://127.0.0.1:${port}`]);
+  });
+
   test('tell when no port is left', async () => {
     const port = await freePort();
     const local = await TestDriver.start({ portRange: { first: port, last: port } });
