@@ -157,7 +157,7 @@ function parameterOwner(variable: string): string | null {
 
 /** Whose a variable is when it is not the user's to set, or null. */
 function ownerOf(variable: string): string | null {
-  if (/^(?:HYPERPLANE_|realmgate_)/.test(variable)) return 'the platform';
+  if (/^(?:HYPERPLANE_|REALMGATE_|realmgate_)/.test(variable)) return 'the platform';
   return variable.startsWith('BASH_') ? 'the shell' : (TAKEN.get(variable) ?? null);
 }
 

@@ -260,6 +260,7 @@ describe('the variables of an environment', () => {
       BASH_ENV: '/x',
       HYPERPLANE_X: '1',
       realmgate_root: '/',
+      REALMGATE_REPLICA: '1',
       'a-b': '',
       '1a': '',
     };
@@ -275,6 +276,10 @@ describe('the variables of an environment', () => {
       {
         field: 'variables.realmgate_root',
         message: 'realmgate_root is set by the platform; choose another name',
+      },
+      {
+        field: 'variables.REALMGATE_REPLICA',
+        message: 'REALMGATE_REPLICA is set by the platform; choose another name',
       },
       {
         field: 'variables.a-b',
