@@ -1,22 +1,24 @@
-import { compactVerify, errors } from 'jose';
 import { isB64Token } from '../bearer.ts';
 import type { ControlChannel } from '../contracts/control-channel.ts';
 import type { Principal } from '../contracts/principal.ts';
 import type { RealmSnapshot } from '../contracts/snapshot.ts';
 import { Refusal } from '../errors.ts';
 import { principalFromClaims } from '../realm/claims.ts';
-import { checkMemberNames, isJwtShaped, parseJwt } from './compact-jwt.ts';
-import type { JsonObject, ParsedJwt } from './compact-jwt.ts';
+import { CheckCounts, type CheckTotals } from './check-counts.ts';
+import { checkMemberNames, isJwtShaped, readPart, splitJwt } from './compact-jwt.ts';
+import type { JsonObject, JwtJson, JwtParts } from './compact-jwt.ts';
 import { Introspection } from './introspect.ts';
+import { KnownHeaders } from './known-headers.ts';
 import { compileRealm } from './realm-state.ts';
 import type { RealmState } from './realm-state.ts';
+import { SignatureChecks } from './signature-checks.ts';
 import { TokenCache } from './token-cache.ts';
 import type { VerifiedToken } from './token-cache.ts';
 import { checkClaims, checkHeader, issuerOf } from './token-checks.ts';
 import type { CheckedHeader } from './token-checks.ts';
 import { invalidToken, type TokenCheck, TokenRefusal } from './token-refusal.ts';
+import type { SignatureVerifier } from './signature-verifier.ts';
 import type { VerificationKey } from './verification-keys.ts';
-import { WorkQueue } from './work-queue.ts';
 
 export interface AuthenticatorOptions {
   readonly control: Pick<ControlChannel, 'refreshKeys' | 'introspect'>;
@@ -26,33 +28,11 @@ export interface AuthenticatorOptions {
   readonly now?: () => number;
 }
 
-/** How a token check can end. */
-export const CHECK_RESULTS = [
-  'valid_cached',
-  'valid',
-  'token_invalid',
-  'token_expired',
-  'token_revoked',
-  'keys_unavailable',
-  'overloaded',
-  'internal_error',
-] as const;
-
-export type CheckResult = (typeof CHECK_RESULTS)[number];
-
 /** Checks by result since the start, and the verified-token cache as it is now. */
-export interface TokenStats extends Readonly<Record<CheckResult, number>> {
+export interface TokenStats extends CheckTotals {
   readonly entries: number;
   readonly bytes: number;
-  readonly hits: number;
-  readonly misses: number;
 }
-
-/**
- * Signature checks in the thread pool at a time, and how many may wait. The pool has four threads, which name
- * look-ups for upstreams share; a thousand waiting checks take less than a tenth of a second.
- */
-const SIGNATURES = { concurrency: 4, backlog: 1024 };
 
 const NOT_ACTIVE = 'the token is not active';
 
@@ -64,20 +44,13 @@ export class Authenticator {
   readonly #control: AuthenticatorOptions['control'];
   readonly #now: () => number;
   readonly #cache: TokenCache;
-  readonly #signatures = new WorkQueue(SIGNATURES.concurrency, SIGNATURES.backlog);
+  readonly #headers = new KnownHeaders();
+  readonly #signatures = new SignatureChecks();
   readonly #introspection: Introspection;
-  readonly #inProgress = new Map<string, Promise<Principal>>();
+  /** By token. */
+  readonly #inProgress = new Map<string, Pending>();
   readonly #refreshing = new Map<string, Promise<void>>();
-  readonly #results: Record<CheckResult, number> = {
-    valid_cached: 0,
-    valid: 0,
-    token_invalid: 0,
-    token_expired: 0,
-    token_revoked: 0,
-    keys_unavailable: 0,
-    overloaded: 0,
-    internal_error: 0,
-  };
+  readonly #counts = new CheckCounts();
   #realms: ReadonlyMap<string, RealmState> = new Map();
   #revision = 0;
 
@@ -108,24 +81,18 @@ export class Authenticator {
   authenticate(token: string, realm: string | null): Principal | Promise<Principal> {
     const known = this.#known(token, realm);
     if (known !== null) {
-      this.#results.valid_cached++;
+      this.#counts.hit();
       return known;
     }
-    let checked: Promise<Principal>;
     try {
-      checked = this.#checkOnce(token, realm);
+      const checked = this.#checkOnce(token, realm);
+      if (checked instanceof Promise) return this.#counts.outcomeOf(checked);
+      this.#counts.good();
+      return checked;
     } catch (error) {
-      throw this.#count(error);
+      this.#counts.bad(error);
+      throw error;
     }
-    return checked.then(
-      (principal) => {
-        this.#results.valid++;
-        return principal;
-      },
-      (error: unknown) => {
-        throw this.#count(error);
-      },
-    );
   }
 
   /** As `authenticate`, for a token that no request brought: it is not remembered and counts nowhere. */
@@ -134,15 +101,7 @@ export class Authenticator {
   }
 
   stats(): TokenStats {
-    const results = this.#results;
-    const { valid_cached: hits, ...rest } = results;
-    return {
-      ...results,
-      entries: this.#cache.size,
-      bytes: this.#cache.bytes,
-      hits,
-      misses: Object.values(rest).reduce((sum, count) => sum + count, 0),
-    };
+    return { ...this.#counts.totals(), entries: this.#cache.size, bytes: this.#cache.bytes };
   }
 
   /** Who a remembered token speaks for; null = it is not remembered, or no longer good. */
@@ -157,53 +116,85 @@ export class Authenticator {
   }
 
   /** Requests that bring the same new token at the same time share one check. */
-  #checkOnce(token: string, realm: string | null): Promise<Principal> {
-    // A line feed stands in no realm's name, and `isB64Token` keeps it out of tokens.
-    const name = `${realm ?? ''}\n${token}`;
-    let check = this.#inProgress.get(name);
-    if (check === undefined) {
-      check = this.#check(token, { realm, keep: true }).finally(() => this.#inProgress.delete(name));
-      this.#inProgress.set(name, check);
-    }
-    return check;
+  #checkOnce(token: string, realm: string | null): Principal | Promise<Principal> {
+    const pending = this.#inProgress.get(token);
+    if (pending?.realm === realm) return pending.check;
+    const check = this.#check(token, { realm, keep: true });
+    if (!(check instanceof Promise)) return check;
+    const shared = check.finally(() => {
+      if (this.#inProgress.get(token)?.check === shared) this.#inProgress.delete(token);
+    });
+    this.#inProgress.set(token, { realm, check: shared });
+    return shared;
   }
 
-  #check(token: string, options: CheckOptions): Promise<Principal> {
-    if (!isB64Token(token)) throw invalidToken('token', 'the token has characters that no token has');
-    if (!isJwtShaped(token)) return this.#checkOpaque(token, options);
-    return this.#checkJwt(token, parseJwt(token), options);
+  #check(token: string, options: CheckOptions): Principal | Promise<Principal> {
+    if (!isJwtShaped(token)) {
+      if (!isB64Token(token)) throw invalidToken('token', 'the token has characters that no token has');
+      return this.#checkOpaque(token, options);
+    }
+    const parts = splitJwt(token);
+    const known = this.#headers.get(parts.header);
+    const read = known === undefined ? readPart(parts.header, 'header') : null;
+    const payload = readPart(parts.payload, 'payload');
+    const header = known ?? checkHeader(read!.object);
+    return this.#checkJwt({ token, parts, header, read, payload, options, refreshed: false });
   }
 
-  /** Everything that costs little comes before the signature. A change of the realm meanwhile starts it again. */
-  async #checkJwt(
-    token: string,
-    jwt: ParsedJwt,
-    { realm: demanded, keep }: CheckOptions,
-  ): Promise<Principal> {
-    const header = checkHeader(jwt.header);
-    const { claims } = jwt;
-    let refreshed = false;
-    for (;;) {
-      const revision = this.#revision;
-      const realm = this.#realmFor(issuerOf(claims), demanded);
-      if (!realm.rules.algorithms.has(header.alg))
-        throw invalidToken('algorithm', 'the algorithm is not accepted');
-      checkClaims(claims, realm.rules, this.#now());
-      const key = this.#keyFor(header, realm, refreshed);
-      if (key === null) {
-        await this.#refreshKeys(realm);
-        refreshed = true;
-        continue;
-      }
-      await this.#verifySignature(token, header.alg, key);
-      checkMemberNames(jwt);
-      const verified =
-        claims['sub'] === undefined
-          ? await this.#completeClaims(token, claims, realm)
-          : { claims, keepFor: Infinity };
-      const principal = this.#accept(token, { ...verified, realm, key, revision, keep });
-      if (principal !== null) return principal;
+  /** Everything that costs little comes before the signature. */
+  #checkJwt(jwt: UncheckedJwt): Principal | Promise<Principal> {
+    const { header } = jwt;
+    const claims = jwt.payload.object;
+    const revision = this.#revision;
+    const realm = this.#realmFor(issuerOf(claims), jwt.options.realm);
+    if (!realm.rules.algorithms.has(header.alg))
+      throw invalidToken('algorithm', 'the algorithm is not accepted');
+    checkClaims(claims, realm.rules, this.#now());
+    const key = this.#keyFor(header, realm, jwt.refreshed);
+    if (key === null) return this.#checkRefreshed(jwt, realm);
+    const good = this.#hasGoodSignature(jwt, key);
+    const judged = { jwt, realm, key, revision };
+    return good instanceof Promise
+      ? good.then((verdict) => this.#afterSignature(judged, verdict))
+      : this.#afterSignature(judged, good);
+  }
+
+  async #checkRefreshed(jwt: UncheckedJwt, realm: RealmState): Promise<Principal> {
+    await this.#refreshKeys(realm);
+    return this.#checkJwt({ ...jwt, refreshed: true });
+  }
+
+  #hasGoodSignature({ parts, header }: UncheckedJwt, key: VerificationKey): boolean | Promise<boolean> {
+    const check = (verifier: SignatureVerifier | null): boolean | Promise<boolean> => {
+      if (verifier === null) throw invalidToken('signature', 'the key cannot be used');
+      return this.#signatures.check(verifier, parts.signed, parts.signature);
+    };
+    const verifier = key.verifierFor(header.alg);
+    return verifier instanceof Promise ? verifier.then(check) : check(verifier);
+  }
+
+  #afterSignature(judged: JudgedJwt, good: boolean): Principal | Promise<Principal> {
+    if (!good) throw invalidToken('signature', 'the signature is wrong');
+    const { token, parts, header, read, payload } = judged.jwt;
+    if (read !== null) {
+      checkMemberNames(read, 'header');
+      this.#headers.add(parts.header, header);
     }
+    checkMemberNames(payload, 'payload');
+    if (payload.object['sub'] !== undefined)
+      return this.#acceptJwt(judged, { claims: payload.object, keepFor: Infinity });
+    return this.#completeClaims(token, payload.object, judged.realm).then((completed) =>
+      this.#acceptJwt(judged, completed),
+    );
+  }
+
+  /** A change of the realm while the token was checked starts it again. */
+  #acceptJwt(
+    { jwt, realm, key, revision }: JudgedJwt,
+    verified: VerifiedClaims,
+  ): Principal | Promise<Principal> {
+    const { keep } = jwt.options;
+    return this.#accept(jwt.token, { ...verified, realm, key, revision, keep }) ?? this.#checkJwt(jwt);
   }
 
   #realmFor(issuer: string, demanded: string | null): RealmState {
@@ -251,18 +242,8 @@ export class Authenticator {
     }
   }
 
-  async #verifySignature(token: string, alg: string, key: VerificationKey): Promise<void> {
-    const cryptoKey = await key.forAlgorithm(alg);
-    if (cryptoKey === null) throw invalidToken('signature', 'the key cannot be used');
-    try {
-      await this.#signatures.run(() => compactVerify(token, cryptoKey, { algorithms: [alg] }));
-    } catch (error) {
-      throw error instanceof errors.JOSEError ? invalidToken('signature', 'the signature is wrong') : error;
-    }
-  }
-
   /** Keycloak's lightweight tokens carry neither `sub` nor roles: the realm says the rest. */
-  async #completeClaims(token: string, claims: JsonObject, realm: RealmState) {
+  async #completeClaims(token: string, claims: JsonObject, realm: RealmState): Promise<VerifiedClaims> {
     const keepFor = realm.rules.introspectionCache;
     if (keepFor === null) throw invalidToken('introspection', 'the subject is missing');
     const completed = await this.#introspection.claimsOf(token, realm, claims);
@@ -332,12 +313,6 @@ export class Authenticator {
     const seconds = Math.max(1, Math.ceil((realm.cooldownUntil - this.#now()) / 1000));
     return new TokenRefusal(check, 'keys_unavailable', 'the keys of the realm are not available', seconds);
   }
-
-  #count(error: unknown): unknown {
-    const code = error instanceof Refusal ? error.code : 'internal_error';
-    this.#results[isResult(code) ? code : 'internal_error']++;
-    return error;
-  }
 }
 
 interface CheckOptions {
@@ -347,17 +322,43 @@ interface CheckOptions {
   readonly keep: boolean;
 }
 
-interface Verified {
+/** A check under way. */
+interface Pending {
+  readonly realm: string | null;
+  readonly check: Promise<Principal>;
+}
+
+interface UncheckedJwt {
+  readonly token: string;
+  readonly parts: JwtParts;
+  readonly header: CheckedHeader;
+  /** Its header as it was read; null = one that is known. */
+  readonly read: JwtJson | null;
+  readonly payload: JwtJson;
+  readonly options: CheckOptions;
+  /** The keys were already fetched anew for it. */
+  readonly refreshed: boolean;
+}
+
+/** Good but for its signature and what follows. */
+interface JudgedJwt {
+  readonly jwt: UncheckedJwt;
+  readonly realm: RealmState;
+  readonly key: VerificationKey;
+  /** The revision that the checks started from. */
+  readonly revision: number;
+}
+
+interface VerifiedClaims {
   readonly claims: JsonObject;
+  /** Milliseconds. */
+  readonly keepFor: number;
+}
+
+interface Verified extends VerifiedClaims {
   readonly realm: RealmState;
   readonly key: VerificationKey | null;
   /** The revision that the checks started from. */
   readonly revision: number;
-  /** Milliseconds. */
-  readonly keepFor: number;
   readonly keep: boolean;
-}
-
-function isResult(code: string): code is CheckResult {
-  return (CHECK_RESULTS as readonly string[]).includes(code);
 }

@@ -2,14 +2,25 @@ import { Refusal } from '../errors.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** What a compact JWT says of itself. Nothing here is verified. */
-export interface ParsedJwt {
-  readonly header: JsonObject;
-  readonly claims: JsonObject;
-  /** The JSON texts of both, in which `checkMemberNames` looks. */
-  readonly headerText: string;
-  readonly claimsText: string;
+/** The parts of a compact JWT (RFC 7515 section 3.1). Nothing here is verified. */
+export interface JwtParts {
+  /** In base64url. */
+  readonly header: string;
+  /** In base64url. */
+  readonly payload: string;
+  readonly signature: Buffer;
+  /** What was signed: header and payload as they stand in the token. */
+  readonly signed: Buffer;
 }
+
+/** A header or a payload that was read. */
+export interface JwtJson {
+  readonly object: JsonObject;
+  /** In which `checkMemberNames` looks. */
+  readonly text: string;
+}
+
+type PartName = 'header' | 'payload';
 
 /** Whether a token has the three parts of a JWS (RFC 7515 section 3.1). Anything else is opaque to the gateway. */
 export function isJwtShaped(token: string): boolean {
@@ -19,37 +30,43 @@ export function isJwtShaped(token: string): boolean {
 }
 
 /**
- * Reads a token for which `isJwtShaped` holds. Each part must be canonical base64url, since a second spelling of
- * the same bytes would be a second token to the cache; header and claims must be JSON objects in UTF-8.
+ * Takes a token apart for which `isJwtShaped` holds. The signature must be canonical base64url, and so must header and
+ * payload be for `readPart`, since a second spelling of the same bytes would be a second token to the cache.
  * Throws `token_invalid`.
  */
-export function parseJwt(token: string): ParsedJwt {
-  const [header = '', claims = '', signature = ''] = token.split('.');
-  if (signature === '' || decode(signature) === null) {
+export function splitJwt(token: string): JwtParts {
+  const first = token.indexOf('.');
+  const second = token.indexOf('.', first + 1);
+  const signature = decode(token.slice(second + 1));
+  if (signature === null || signature.length === 0) {
     throw new Refusal('token_invalid', 'the signature is not base64url');
   }
-  const headerText = decodeText(header, 'header');
-  const claimsText = decodeText(claims, 'payload');
   return {
-    header: parseObject(headerText, 'header'),
-    claims: parseObject(claimsText, 'payload'),
-    headerText,
-    claimsText,
+    header: token.slice(0, first),
+    payload: token.slice(first + 1, second),
+    signature,
+    signed: Buffer.from(token.slice(0, second), 'latin1'),
   };
+}
+
+/** Reads a header or a payload, which must be a JSON object in UTF-8. Throws `token_invalid`. */
+export function readPart(part: string, name: PartName): JwtJson {
+  const text = decodeText(part, name);
+  return { object: parseObject(text, name), text };
 }
 
 /**
  * No object may name a member twice (RFC 7515 section 4, RFC 7519 section 4): `JSON.parse` keeps the last of two,
- * another parser the first. It costs more than parsing, so that only tokens with a good signature are worth it.
+ * another parser the first. It costs as much as parsing, so that only tokens with a good signature are worth it.
  * Throws `token_invalid`.
  */
-export function checkMemberNames(jwt: ParsedJwt): void {
-  if (namesMemberTwice(jwt.headerText)) throw new Refusal('token_invalid', 'the header names a member twice');
-  if (namesMemberTwice(jwt.claimsText))
-    throw new Refusal('token_invalid', 'the payload names a member twice');
+export function checkMemberNames({ object, text }: JwtJson, name: PartName): void {
+  // What is written as JSON.stringify writes it, which names nothing twice, needs no closer look: a third of the time.
+  if (JSON.stringify(object) === text) return;
+  if (namesMemberTwice(text)) throw new Refusal('token_invalid', `the ${name} names a member twice`);
 }
 
-function decodeText(part: string, name: string): string {
+function decodeText(part: string, name: PartName): string {
   const bytes = decode(part);
   if (bytes === null) throw new Refusal('token_invalid', `the ${name} is not base64url`);
   try {
@@ -59,7 +76,7 @@ function decodeText(part: string, name: string): string {
   }
 }
 
-function parseObject(text: string, name: string): JsonObject {
+function parseObject(text: string, name: PartName): JsonObject {
   let value: unknown;
   try {
     value = JSON.parse(text);

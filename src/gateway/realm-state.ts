@@ -47,8 +47,10 @@ export function compileRealm(snapshot: RealmSnapshot, previous: RealmState | nul
 export class Revocations {
   readonly #sessions = new Map<string, number>();
   readonly #subjects = new Map<string, number>();
+  readonly #none: boolean;
 
   constructor(revocations: readonly Revocation[]) {
+    this.#none = revocations.length === 0;
     for (const { sid, sub, before } of revocations) {
       if (sid !== null) keepLatest(this.#sessions, sid, before);
       else if (sub !== null) keepLatest(this.#subjects, sub, before);
@@ -57,6 +59,7 @@ export class Revocations {
 
   /** Whether the token was issued up to the instant at which its session ended. */
   cover(principal: Principal): boolean {
+    if (this.#none) return false; // the usual case: neither name need be hashed
     const { sessionId, subject, issuedAt } = principal;
     const session = sessionId === null ? undefined : this.#sessions.get(sessionId);
     if (session !== undefined && issuedAt <= session) return true;

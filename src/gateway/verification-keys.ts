@@ -1,6 +1,7 @@
 import { importJWK } from 'jose';
 import type { CryptoKey } from 'jose';
 import type { PublicJwk } from '../contracts/snapshot.ts';
+import { SignatureVerifier } from './signature-verifier.ts';
 
 interface KeyType {
   readonly kty: string;
@@ -33,7 +34,7 @@ export const KNOWN_ALGORITHMS: ReadonlySet<string> = new Set(KEY_TYPES.keys());
 export class VerificationKey {
   readonly kid: string | null;
   readonly #jwk: PublicJwk;
-  readonly #imported = new Map<string, Promise<CryptoKey | null>>();
+  readonly #verifiers = new Map<string, SignatureVerifier | null | Promise<SignatureVerifier | null>>();
 
   constructor(jwk: PublicJwk) {
     this.kid = jwk.kid ?? null;
@@ -51,25 +52,30 @@ export class VerificationKey {
     );
   }
 
-  /** The key for an algorithm that it `fits`; null when the JWK holds none, or RSA of less than 2048 bits (RFC 7518 3.3). */
-  forAlgorithm(alg: string): Promise<CryptoKey | null> {
-    let key = this.#imported.get(alg);
-    if (key === undefined) {
-      key = importPublicKey(this.#jwk, alg);
-      this.#imported.set(alg, key);
-    }
-    return key;
+  /**
+   * For an algorithm that it `fits`, at once from the second time on; null when the JWK holds no key, or RSA of less
+   * than 2048 bits (RFC 7518 section 3.3).
+   */
+  verifierFor(alg: string): SignatureVerifier | null | Promise<SignatureVerifier | null> {
+    const known = this.#verifiers.get(alg);
+    if (known !== undefined) return known;
+    const importing = makeVerifier(this.#jwk, alg).then((verifier) => {
+      this.#verifiers.set(alg, verifier);
+      return verifier;
+    });
+    this.#verifiers.set(alg, importing);
+    return importing;
   }
 }
 
-async function importPublicKey(jwk: PublicJwk, alg: string): Promise<CryptoKey | null> {
+async function makeVerifier(jwk: PublicJwk, alg: string): Promise<SignatureVerifier | null> {
   const { kty, crv, n, e, x, y } = jwk;
   try {
     // Only the public members: whatever else a realm publishes has no say in how its key is used.
     const members = Object.entries({ kty, crv, n, e, x, y }).filter(([, value]) => value !== undefined);
     const key = (await importJWK(Object.fromEntries(members), alg)) as CryptoKey;
     const { modulusLength } = key.algorithm as { modulusLength?: number };
-    return modulusLength !== undefined && modulusLength < 2048 ? null : key;
+    return modulusLength !== undefined && modulusLength < 2048 ? null : new SignatureVerifier(key, alg);
   } catch {
     return null;
   }

@@ -3,7 +3,7 @@ import type { FromWorker, ToWorker } from '../contracts/worker-messages.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
 import { createLogger, flush, logSink, type Logger } from '../telemetry/log.ts';
 import { WorkerMetrics } from '../telemetry/metrics.ts';
-import { CHECK_RESULTS } from './authenticate.ts';
+import { CHECK_RESULTS } from './check-counts.ts';
 import { ControlClient } from './control-client.ts';
 import { explain } from './explain.ts';
 import { Gateway } from './gateway.ts';

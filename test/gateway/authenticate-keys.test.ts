@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Refusal } from '../../src/errors.ts';
 import type { SigningKey } from './token-fixtures.ts';
 import { ISSUER, NOW, benchWith, makeKey, outcome, realmWith, sign } from './token-fixtures.ts';
 
@@ -112,15 +113,15 @@ describe('an unknown key id', () => {
 describe('a realm without keys', () => {
   it('gives 503 to a token of its issuer, with the seconds to wait', async () => {
     const bench = benchWith(realmWith([], { cooldownUntil: NOW + 4_200 }));
-    await expect(bench.authenticator.authenticate(await sign(rsa), 'demo')).rejects.toMatchObject({
-      code: 'keys_unavailable',
-      retryAfter: 5,
-    });
+    const token = await sign(rsa);
+    const authenticate = () => bench.authenticator.authenticate(token, 'demo');
+    expect(authenticate).toThrow(
+      expect.objectContaining({ code: 'keys_unavailable', retryAfter: 5 }) as Refusal,
+    );
     bench.setNow(NOW + 60_000);
-    await expect(bench.authenticator.authenticate(await sign(rsa), 'demo')).rejects.toMatchObject({
-      code: 'keys_unavailable',
-      retryAfter: 1,
-    });
+    expect(authenticate).toThrow(
+      expect.objectContaining({ code: 'keys_unavailable', retryAfter: 1 }) as Refusal,
+    );
   });
 
   it('gives 401 to what would be refused with any keys', async () => {

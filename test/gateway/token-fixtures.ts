@@ -1,5 +1,6 @@
-import { exportJWK, generateKeyPair } from 'jose';
-import type { CryptoKey } from 'jose';
+import { compactVerify, decodeProtectedHeader, exportJWK, generateKeyPair, importJWK } from 'jose';
+import type { CryptoKey, JWK } from 'jose';
+import { expect } from 'vitest';
 import type { ControlChannel } from '../../src/contracts/control-channel.ts';
 import type { Principal } from '../../src/contracts/principal.ts';
 import type { PublicJwk, RealmSnapshot } from '../../src/contracts/snapshot.ts';
@@ -170,22 +171,64 @@ export interface Bench {
   readonly control: FakeControl;
   /** Sets the clock, in ms since the epoch. */
   setNow(now: number): void;
+  /** Published now by the realms. */
+  jwks(): readonly PublicJwk[];
 }
 
 export function benchWith(...realms: RealmSnapshot[]): Bench {
   const control = new FakeControl();
   let now = NOW;
   const authenticator = new Authenticator({ control, cacheBytes: 1024 * 1024, now: () => now });
+  const apply = authenticator.apply.bind(authenticator);
+  let current: readonly RealmSnapshot[] = [];
+  authenticator.apply = (snapshots) => apply((current = snapshots));
   authenticator.apply(realms);
-  return { authenticator, control, setNow: (instant) => (now = instant) };
+  return {
+    authenticator,
+    control,
+    setNow: (instant) => (now = instant),
+    jwks: () => current.flatMap(({ keys }) => keys.jwks),
+  };
 }
 
-/** How a check ended: the principal, or the refusal as `code: detail`. */
+/** jose's verdict on a token, by one key and for one algorithm: the gateway's own has to be the same. */
+export async function joseAccepts(token: string, jwk: JWK, alg: string): Promise<boolean> {
+  try {
+    await compactVerify(token, await importJWK(jwk, alg), { algorithms: [alg] });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether jose accepts the signature by the key that the token names; null = it names none that is published. */
+async function joseVerdict(token: string, jwks: readonly PublicJwk[]): Promise<boolean | null> {
+  if (token.split('.').length !== 3) return null;
+  const { alg, kid } = decodeProtectedHeader(token);
+  const named = jwks.filter((jwk) => jwk.kid !== undefined && jwk.kid === kid);
+  if (named.length !== 1 || alg === undefined) return null;
+  return joseAccepts(token, { ...named[0]!, alg }, alg);
+}
+
+/**
+ * How a check ended: the principal, or the refusal as `code: detail`. Wherever that depended on the signature, jose
+ * has to come to the same verdict.
+ */
 export async function outcome(
   bench: Bench,
   token: string,
   realm: string | null = 'demo',
 ): Promise<Principal | string> {
+  const result = await outcomeAlone(bench, token, realm);
+  if (typeof result === 'string' && result !== WRONG_SIGNATURE) return result;
+  const verdict = await joseVerdict(token, bench.jwks());
+  if (verdict !== null) expect(verdict).toBe(result !== WRONG_SIGNATURE);
+  return result;
+}
+
+const WRONG_SIGNATURE = 'token_invalid: the signature is wrong';
+
+async function outcomeAlone(bench: Bench, token: string, realm: string | null): Promise<Principal | string> {
   try {
     return await bench.authenticator.authenticate(token, realm);
   } catch (error) {
