@@ -93,7 +93,7 @@ export async function duringRollout(
         throw new Failure(
           error.message,
           ...error.lines.slice(1),
-          ...reasonOf(service, events, error.message),
+          ...reasonOf(service, events.map(withoutRetry), error.message),
         );
       } finally {
         await watching;
@@ -124,6 +124,13 @@ function startFailure(service: ServiceView, events: readonly ServiceEvent[]): Fa
   const last = events.at(-1);
   const what = last === undefined ? `${name} failed` : inOneLine(`${name} failed: ${last.message}`);
   return new Failure(what, ...reasonOf(service, events, what));
+}
+
+/** What was rolled out in vain is not tried again. */
+function withoutRetry(event: ServiceEvent): ServiceEvent {
+  const { nextRetry, ...data } = event.data;
+  if (nextRetry === undefined) return event;
+  return { ...event, message: event.message.replace(/; [^;]+ again after [^;]+$/, ''), data };
 }
 
 /** The last thing that went wrong, unless `said` tells it, and what is known of it: exit code, last lines, next retry. */

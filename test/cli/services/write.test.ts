@@ -225,15 +225,20 @@ describe('update and clone', () => {
     await add('web');
     const gate = Promise.withResolvers<undefined>();
     control.gate = gate.promise;
-    control.failure = 'The program ended; what ran before stays';
+    control.failure = 'The program ended with exit code 3; what ran before stays';
     const child = begin(['services', 'update', 'web', '--branch', 'next']);
     const err = new Captured(child.stderr);
     await expect.poll(() => control.bodies.length).toBe(1);
-    control.happen('web', 'exited', 'The program ended with exit code 3', { lastLines: ['no model'] });
+    control.happen('web', 'exited', 'The program ended with exit code 3; it is run again after 4 s', {
+      lastLines: ['no model'],
+      nextRetry: '2026-11-25T12:00:00.000Z',
+    });
     gate.resolve(undefined);
     expect((await once(child, 'close'))[0]).toBe(1);
-    expect(err.text).toContain('realmgate services update: The program ended; what ran before stays\n');
-    expect(err.text).toContain('    no model\n');
+    const [, said] = err.text.split('realmgate services update: ');
+    expect(said).toMatch(
+      /^The program ended with exit code 3; what ran before stays\n {2}lastLines:\n {4}no model\nMore: /,
+    );
   });
 
   test('Ctrl-C during a restart says that it goes on', async () => {
