@@ -184,7 +184,7 @@ describe('the data directory', () => {
   test('whose secrets open with their key is fine', async () => {
     const dataDir = withSecret();
     const { of } = await examine({ dataDir, realms, services: { driver: 'local' } });
-    expect(of('database')).toEqual(['ok: opens with its key (0 services, 1 secrets, past ones too)']);
+    expect(of('database')).toEqual(['ok: opens with its key: 0 services, past ones too, and 1 secret']);
   });
 
   test('whose key is another is told, and its files stay as they are', async () => {

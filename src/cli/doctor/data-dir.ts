@@ -6,7 +6,7 @@ import { Secrets } from '../../control/services/secrets.ts';
 import { SecretsKeyError } from '../../control/services/secrets-key.ts';
 import { StoreError } from '../../control/store/database.ts';
 import { Store } from '../../control/store/store.ts';
-import { type Check, fault, type Finding, ok, type Patient, warning } from './check.ts';
+import { type Check, count, fault, type Finding, ok, type Patient, warning } from './check.ts';
 
 const MIB = 1024 ** 2;
 const LITTLE = 64 * MIB;
@@ -92,8 +92,8 @@ function open(copy: string, keyFile: string | null): string {
   const store = new Store(copy);
   try {
     const secrets = new Secrets({ table: store.secrets, dataDir: copy, keyFile, usedBy: () => [] });
-    const known = `${store.services().length} services, ${secrets.list().length} secrets`;
-    return `opens with its key (${known}, past ones too)`;
+    const services = count(store.services().length, 'service');
+    return `opens with its key: ${services}, past ones too, and ${count(secrets.list().length, 'secret')}`;
   } finally {
     store.close();
   }

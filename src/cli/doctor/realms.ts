@@ -14,10 +14,12 @@ export function realmChecks({ settings, running }: Patient): Check[] {
   const { realms, gateway } = settings;
   return realms.map((realm) => ({
     name: `realm ${realm.name}`,
-    run: (signal) =>
-      running === null && isEmbedded(realm, settings)
-        ? ok('it is the embedded one, which runs with serve')
-        : examine(realm, gateway.publicUrl, signal),
+    run: (signal) => {
+      const embedded = isEmbedded(realm, settings);
+      if (embedded && running === null) return ok('it is the embedded one, which runs with serve');
+      // The embedded realm has one issuer, whatever it is asked as.
+      return examine(realm, embedded ? null : gateway.publicUrl, signal);
+    },
   }));
 }
 

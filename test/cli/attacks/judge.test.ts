@@ -50,6 +50,9 @@ test('an answer to what stands behind the request is wrong, whatever came first'
   expect(await verdictOn(`${BAD}HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok`)).toBe(
     'wrong: 400 malformed_request, then 200',
   );
+  expect(await verdictOn(BAD + BAD, true, { ...ATTACK, closes: false })).toBe(
+    'wrong: 400 malformed_request, then 400 malformed_request',
+  );
   expect(await verdictOn(`${BAD}<html>`)).toBe('wrong: 400 malformed_request, then bytes that are no HTTP response');
 }); // prettier-ignore
 
