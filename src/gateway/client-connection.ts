@@ -88,6 +88,11 @@ export class ClientConnection {
     else if (newest.status !== 101) newest.whenSent(() => this.socket.destroySoon());
   }
 
+  /** Whether an answer is still to be given, or on its way to the operating system. */
+  get answering(): boolean {
+    return this.current !== null || this.#answered?.sent === false;
+  }
+
   /** Whether the answer to the current exchange is the last one. */
   get endsWithCurrent(): boolean {
     return this.refusing && this.#waiting.length === 0 && this.#lastWords === null;

@@ -126,6 +126,12 @@ export class Http1Exchange extends Exchange {
     else response.once('close', callback);
   }
 
+  /** Whether node is done with the response, so that the connection can carry something else. */
+  get sent(): boolean {
+    const response = this.#response;
+    return response.destroyed || (response.writableFinished && response.socket === null);
+  }
+
   /** Whether an answer now leaves more of the request unread than a small rest that is sure to come. */
   #leavesBody(): boolean {
     if (!this.expectsBody || this.#request.complete) return false;

@@ -221,7 +221,7 @@ export class GatewayServer {
     const { socket } = request;
     const connection = (socket as TrackedSocket)[connectionOf];
     if (connection === undefined || connection.refusing) return;
-    if (connection.current !== null) {
+    if (connection.answering) {
       connection.refuse(rawRefusal(PIPELINED_HANDSHAKE, newRequestId()));
       return;
     }

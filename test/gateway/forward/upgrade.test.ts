@@ -439,6 +439,34 @@ test.each([
   await expectAtRest(running);
 });
 
+test.each([
+  ['is answered at once', 'GET /a/.. HTTP/1.1\r\nHost: a\r\n\r\n', 400],
+  ['a service answers', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', 200],
+])('a handshake right behind a request that %s is refused', async (_name, before, status) => {
+  const upstream = await startUpstream();
+  const running = await gatewayTo([upstream.origin]);
+  const { text, closed: ended } = await rawRequest(running.port, before + head());
+  const answers = parseResponses(text);
+  expect(answers.map((answer) => answer.status)).toEqual([status, 400]);
+  expect(problemOf(answers[1]!)).toEqual({ status: 400, code: 'malformed_request' });
+  expect(ended).toBe(true);
+  await expectAtRest(running);
+});
+
+test('a handshake follows on the connection of an answered request', async () => {
+  const upstream = await startRawUpstream((socket) =>
+    onMessage(socket, '\r\n\r\n', () => socket.write(ACCEPTED)),
+  );
+  const running = await gatewayTo([upstream.origin]);
+  const socket = connect(running.port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.write('GET /a/.. HTTP/1.1\r\nHost: a\r\n\r\n');
+  await once(socket, 'data');
+  socket.write(head());
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);
+});
+
 test('a client that vanishes takes its tunnel with it, and so does a service', async () => {
   const service = await startService();
   const running = await gatewayTo([service.origin]);
