@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import type {
   Deployment,
   DeploymentState,
@@ -148,18 +148,19 @@ class LocalDriver implements Driver {
     const secrets = join(existsSync(MEMORY) ? MEMORY : dataDir, `realmgate-${instance}`);
     await emptyDirectory(runs);
     await removeTree(secrets);
-    await mkdir(secrets, { mode: 0o700 });
     const trial = join(runs, 'trial');
     await mkdir(trial, { mode: 0o700 });
     const isolation = await probeIsolation(environment, `${instance}/trial/0`, trial, log);
     await removeTree(trial);
+    if (isolation.secrets === null) await mkdir(secrets, { mode: 0o700 });
+    const elsewhere = isolation.secrets === null && !secrets.startsWith(dataDir + sep);
     return {
       instance,
       isolation,
       groups: await ControlGroups.open(instance),
       runs,
       secrets,
-      hidden: [dataDir, secrets],
+      hidden: elsewhere ? [dataDir, secrets] : [dataDir],
     };
   }
 }
