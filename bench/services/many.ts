@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { markdownTable } from '../peers/report.ts';
 import { commandLine, cpuTime, descendants, proportionalBytes } from '../support/proc.ts';
-import { runsWith } from './admin-client.ts';
+import { type AdminClient, runsWith } from './admin-client.ts';
 import { inParallel } from './in-parallel.ts';
 import { atMost, type PartContext, type PartResult } from './part.ts';
 import { type Platform, startPlatform } from './platform.ts';
@@ -25,7 +25,8 @@ const MIB = 2 ** 20;
 
 /** What running services cost while nobody calls them. Every other one may be scaled, so that it is looked after. */
 export async function manyServices({ workspace, say }: PartContext, workers: number): Promise<PartResult> {
-  const platform = await startPlatform(workspace, { name: 'many', ports: SERVICES + 40, workers });
+  const options = { name: 'many', ports: SERVICES + 40, workers };
+  const platform = await startPlatform(workspace, options);
   const { admin, realmgate, token } = platform;
   const repository = makeRepository(join(workspace.folder, 'one-of-many'), lightestServer().files);
   await delay(REST);
@@ -36,10 +37,10 @@ export async function manyServices({ workspace, say }: PartContext, workers: num
     const maxReplicas = i % 2 === 0 ? 1 : 3;
     await admin.create({ name, endpoint: `/${name}`, path: 'run.sh', maxReplicas, git: { repository } });
   });
-  const created = (performance.now() - from) / 1000;
+  const created = secondsSince(from);
   say(`${SERVICES} services created`);
-  for (let i = 0; i < SERVICES; i++) await admin.until(`many-${i}`, runsWith(1));
-  const running = (performance.now() - from) / 1000;
+  await allRun(admin);
+  const running = secondsSince(from);
   say(`${SERVICES} services run`);
   for (let i = 0; i < SERVICES; i++) {
     const url = `${realmgate.gatewayUrl}/many-${i}`;
@@ -51,12 +52,17 @@ export async function manyServices({ workspace, say }: PartContext, workers: num
   const after = memoryOf(platform);
   const stopping = performance.now();
   await platform.stop();
-  const stopped = (performance.now() - stopping) / 1000;
+  const stopped = secondsSince(stopping);
+  const starting = performance.now();
+  const second = await startPlatform(workspace, options);
+  await allRun(second.admin);
+  const again = secondsSince(starting);
+  await second.stop();
   return {
     title: `${SERVICES} running services, ${workers} workers`,
     text: [
       `All created after ${created.toFixed(1)} s, ${AT_ONCE} at a time, and all running after ${running.toFixed(1)} s; ` +
-        `all ended ${stopped.toFixed(1)} s after SIGTERM.`,
+        `all ended ${stopped.toFixed(1)} s after SIGTERM, and running again ${again.toFixed(1)} s after the next start.`,
       markdownTable(
         ['', `PSS MiB without services`, `with ${SERVICES}`, 'idle, % of a core'],
         [
@@ -77,8 +83,16 @@ export async function manyServices({ workspace, say }: PartContext, workers: num
       ),
       atMost(`${SERVICES} idle services cost the primary CPU`, cpu.primary, MOST_CPU, '% of a core', 2),
     ],
-    figures: { services: SERVICES, created, running, stopped, memory: { before, after }, cpu },
+    figures: { services: SERVICES, created, running, stopped, again, memory: { before, after }, cpu },
   };
+}
+
+async function allRun(admin: AdminClient): Promise<void> {
+  for (let i = 0; i < SERVICES; i++) await admin.until(`many-${i}`, runsWith(1));
+}
+
+function secondsSince(then: number): number {
+  return (performance.now() - then) / 1000;
 }
 
 /** Of the primary, of all workers and of everything else that it runs. */
