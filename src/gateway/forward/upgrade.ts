@@ -286,11 +286,16 @@ class Tunnel implements Watched, RelayReport, Waiter {
       this.#invalid('neither a handshake nor a refusal');
       return;
     }
+    const headers = responseHeaders(response.rawHeaders, record.cors, status !== 204, edgeCors);
+    try {
+      exchange.sendHead(status, response.statusMessage ?? '', headers);
+    } catch (error) {
+      this.#invalid(String(error)); // node's client reads more than its server writes
+      return;
+    }
     this.#phase = 'refused';
     this.headAt = performance.now();
     this.#lastActivity = this.#gateway.deadlines.now;
-    const headers = responseHeaders(response.rawHeaders, record.cors, status !== 204, edgeCors);
-    exchange.sendHead(status, response.statusMessage ?? '', headers);
     response.on('data', (chunk: Buffer) => {
       bodyPassed(chunk.length);
       this.#lastActivity = this.#gateway.deadlines.now;

@@ -290,6 +290,7 @@ test.each([
   ['101 without an upgrade', 'HTTP/1.1 101 Switching Protocols\r\n\r\n'],
   ['a status that is none', 'HTTP/1.1 099 None\r\nContent-Length: 0\r\n\r\n'],
   ['a status of a class that is none', 'HTTP/1.1 600 None\r\nContent-Length: 0\r\n\r\n'],
+  ['NUL in its reason', 'HTTP/1.1 403 N\0\r\nContent-Length: 0\r\n\r\n'],
   ['a coding that nobody undoes', 'HTTP/1.1 403 No\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
   ['no HTTP', 'hello\r\n\r\n'],
 ])('an answer with %s is 502 upstream_invalid', async (_name, answer) => {
