@@ -1,9 +1,10 @@
 import type { GitSource, Problem, ServiceSpec } from '../../contracts/service.ts';
+import { InvalidRequest } from '../../errors.ts';
 import { sourceProblems } from '../git/source-problems.ts';
 import { generateName } from './names.ts';
 import { defaultOf, isObject, readBody } from './read-body.ts';
 import type { Schema } from './schema.ts';
-import { SERVICE_BODY, SERVICE_CHANGE } from './spec-schema.ts';
+import { ROLLBACK_BODY, SERVICE_BODY, SERVICE_CHANGE } from './spec-schema.ts';
 import { SERVICE_VIEW } from './view-schema.ts';
 
 /** What is right of a spec: a field that is wrong, or has a wrong part, is not there. */
@@ -40,6 +41,13 @@ export function readSpec(body: unknown, options: SpecOptions): SpecReading {
   checkSource(draft);
   const { sketch, problems } = draft;
   return { spec: problems.length === 0 ? (sketch as ServiceSpec) : null, sketch, problems };
+}
+
+/** The revision that a client wants back. Throws `InvalidRequest`. */
+export function readRollback(body: unknown): number {
+  const { value, problems } = readBody(body, ROLLBACK_BODY);
+  if (problems.length > 0) throw new InvalidRequest(problems);
+  return (value as { revision: number }).revision;
 }
 
 /** A spec on its way. A field that is wrong is undefined. */

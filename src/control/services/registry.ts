@@ -14,6 +14,7 @@ import { InvalidRequest, Refusal } from '../../errors.ts';
 import type { Store, StoredService } from '../store/store.ts';
 import { Autoscaler, type Scalable } from './autoscaler.ts';
 import { exportServices } from './export.ts';
+import { readRollback } from './read-spec.ts';
 import { ServiceController } from './service-controller.ts';
 import type { ServiceCheck } from './service-check.ts';
 import { routeOf, viewOf } from './service-view.ts';
@@ -226,7 +227,7 @@ export class Registry {
 
   async rollback(id: string, body: unknown, actor: string): Promise<ServiceView> {
     const stored = this.#find(id);
-    const wanted = readRevision(body);
+    const wanted = readRollback(body);
     const target = this.revisions(stored.id).find(({ revision }) => revision === wanted);
     if (target === undefined) {
       throw new InvalidRequest([
@@ -363,13 +364,4 @@ export class Registry {
         scaleTo: (replicas) => controller.scaleTo(replicas),
       }));
   }
-}
-
-function readRevision(body: unknown): number {
-  const revision =
-    typeof body === 'object' && body !== null ? (body as { revision?: unknown }).revision : undefined;
-  if (typeof revision === 'number' && Number.isInteger(revision) && revision > 0) return revision;
-  throw new InvalidRequest([
-    { field: 'revision', message: 'expected the number of a revision, such as {"revision": 1}' },
-  ]);
 }

@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { Check } from 'typebox/schema';
 import { expect, test } from 'vitest';
 import type { ServiceSpec } from '../../../src/contracts/service.ts';
-import { type SpecOptions, type SpecReading, readSpec } from '../../../src/control/services/read-spec.ts';
+import type { InvalidRequest } from '../../../src/errors.ts';
+import {
+  type SpecOptions,
+  type SpecReading,
+  readRollback,
+  readSpec,
+} from '../../../src/control/services/read-spec.ts';
 import { SERVICE_BODY, SERVICE_CHANGE } from '../../../src/control/services/spec-schema.ts';
 import { SERVICE_REVISION } from '../../../src/control/services/view-schema.ts';
 import { specOf } from '../store/support.ts';
@@ -368,4 +374,19 @@ test('no JSON at all makes it throw', () => {
       expect(read(body).problems.length).toBeGreaterThan(0);
     }),
   );
+});
+
+test('a rollback names one revision and nothing else', () => {
+  expect(readRollback({ revision: 3 })).toBe(3);
+  const fields = (body: unknown): string[] => {
+    try {
+      return [String(readRollback(body))];
+    } catch (error) {
+      return (error as InvalidRequest).errors.map(({ field }) => field);
+    }
+  };
+  expect(fields({ revision: 1, force: true })).toEqual(['force']);
+  expect(fields({ revision: '1', force: true })).toEqual(['force', 'revision']);
+  expect(fields({ revision: 0 })).toEqual(['revision']);
+  expect(fields({})).toEqual(['revision']);
 });
