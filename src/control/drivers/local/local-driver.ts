@@ -112,12 +112,20 @@ class LocalDriver implements Driver {
 
   async #portProblems({ fixedPort, port, service }: SourceCheck): Promise<Problem[]> {
     if (!fixedPort || port === null || this.#context === null) return [];
-    if (this.#context.ports.isReserved(port)) return []; // by this service, or by one that the registry knows
-    const own = [...this.#deployments.values()]
-      .filter(({ deployment: { serviceId } }) => serviceId === service)
-      .flatMap(({ state }) => state.replicas.map(({ id }) => id));
-    const message = await this.#context.ports.whoHas(port, own);
-    return message === null ? [] : [{ field: 'port', message }];
+    const { ports } = this.#context;
+    if (ports.isReserved(port)) return []; // by this service, or by one that the registry knows
+    const holder = ports.holderOf(port);
+    if (holder === null) {
+      const stranger = await ports.stranger(port);
+      return stranger === null ? [] : [{ field: 'port', message: stranger }];
+    }
+    const other = [...this.#deployments.values()].find(({ state }) =>
+      state.replicas.some(({ id }) => id === holder),
+    );
+    if (other === undefined || other.deployment.serviceId === service) return [];
+    const { name } = other.deployment.spec;
+    const message = `Port ${port} is in use by the service ${name}: restart that first, and it gets another one`;
+    return [{ field: 'port', message }];
   }
 
   logs(serviceId: string, query: LogQuery): AsyncIterable<string> {

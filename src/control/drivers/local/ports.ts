@@ -35,17 +35,19 @@ export class Ports {
 
   /** The port itself, for a replica that can do with no other. Rejects with `NoPort`, which says who has it. */
   async takeFixed(port: number, holder: string): Promise<number> {
+    const other = this.holderOf(port);
+    if (other !== null && other !== holder) throw new NoPort(`Port ${port} is held by replica ${other}`);
     if (await this.#take(port, holder)) return port;
-    throw new NoPort((await this.whoHas(port, [holder])) ?? `Port ${port} was in use until now`);
+    throw new NoPort((await this.stranger(port)) ?? `Port ${port} was in use until now`);
   }
 
-  /** Who has the port, in words, but for `own` replicas; null = nobody. */
-  async whoHas(port: number, own: readonly string[]): Promise<string | null> {
-    const holder = this.#holders.get(port);
-    if (holder !== undefined) {
-      if (own.includes(holder)) return null;
-      return `Port ${port} is held by replica ${holder}: when its service is restarted, it gets another one`;
-    }
+  /** Id of the replica that has the port, or null. */
+  holderOf(port: number): string | null {
+    return this.#holders.get(port) ?? null;
+  }
+
+  /** What else has a port that no replica holds, in a sentence; null = nothing. */
+  async stranger(port: number): Promise<string | null> {
     if (await isFree(port)) return null;
     const who = await listenerName(port);
     return who === null

@@ -86,7 +86,7 @@ describe('a check finds', () => {
       return problems.map(({ field, message }) => `${field}: ${message}`);
     };
     expect(await of({ port })).toEqual([
-      expect.stringMatching(/^port: Port \d+ is held by replica d1-other-1/),
+      `port: Port ${port} is in use by the service app: restart that first, and it gets another one`,
     ]);
     expect(await of({ port, fixedPort: false })).toEqual([]);
     expect(await of({ port, service: 'other' })).toEqual([]);
