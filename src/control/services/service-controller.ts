@@ -62,6 +62,8 @@ export class ServiceController {
   #lastCommit: string | null;
   /** Whose replicas get the requests; null = none yet, or between two that exclude each other. */
   #serving: Rollout | null = null;
+  /** Of what serves, when the driver last told something of it; null = nothing yet. */
+  #origins: readonly string[] | null = null;
   readonly #begun = Promise.withResolvers<undefined>();
   /** What is done now, and after it; nothing before `begin`. */
   #work: Promise<unknown> = this.#begun.promise;
@@ -162,7 +164,7 @@ export class ServiceController {
     this.#cancelled.abort(CANCELLED);
     this.#begun.resolve(undefined);
     this.#serving = null;
-    this.#deps.traffic.changed();
+    this.#reroute();
     this.#wake();
     await this.#work.catch(() => undefined);
     await Promise.all([...this.#rollouts.values()].map((rollout) => this.#retire(rollout)));
@@ -208,7 +210,10 @@ export class ServiceController {
     rollout.changed();
     if (rollout !== this.#serving) return;
     this.#noteActive();
-    this.#deps.traffic.changed();
+    const { origins } = this;
+    // Most of what a driver tells is of no concern to the workers, who get the routes of all services at once.
+    if (!isDeepStrictEqual(origins, this.#origins)) this.#deps.traffic.changed();
+    this.#origins = origins;
     this.#wake();
   }
 
@@ -231,7 +236,7 @@ export class ServiceController {
       .slice(replicas)
       .flatMap(({ origin }) => (origin === null ? [] : [origin]));
     serving.want(replicas);
-    this.#deps.traffic.changed();
+    this.#reroute();
     if (!serving.surplus) return;
     void this.#deps.traffic
       .drained(surplus, this.#deps.settings().drain)
@@ -251,7 +256,7 @@ export class ServiceController {
     const alone = old !== null && (old.spec.fixedPort || plan.spec.fixedPort);
     if (alone) {
       this.#serving = null;
-      traffic.changed();
+      this.#reroute();
       await this.#retire(old);
     }
     const candidate = this.#deploy(plan, replicas);
@@ -267,7 +272,7 @@ export class ServiceController {
       });
       if (alone) {
         this.#serving = this.#deploy(before, old.wanted);
-        traffic.changed();
+        this.#reroute();
       }
       throw new Refusal('rollout_failed', `${error.message}; what ran before stays`);
     }
@@ -279,7 +284,7 @@ export class ServiceController {
     ledger.event(what === 'update' ? 'updated' : 'restarted', 'The new replicas serve', {
       data: { revision: plan.revision, commit: candidate.resolvedCommit, before: before.revision },
     });
-    traffic.changed();
+    this.#reroute();
     this.#wake();
     if (old !== null && !alone) this.#retireLater(old);
     await traffic.applied();
@@ -297,7 +302,7 @@ export class ServiceController {
       const replicas = Math.max(spec.minReplicas, Math.min(spec.maxReplicas, serving.wanted));
       if (replicas !== serving.wanted) this.scaleTo(replicas);
     }
-    traffic.changed();
+    this.#reroute();
     await traffic.applied();
   }
 
@@ -341,6 +346,12 @@ export class ServiceController {
     await this.#deps.traffic.drained(rollout.everyOrigin, this.#deps.settings().drain);
     await rollout.remove();
     this.#rollouts.delete(rollout.id);
+  }
+
+  /** Requests may go elsewhere, or by other rules. */
+  #reroute(): void {
+    this.#origins = null;
+    this.#deps.traffic.changed();
   }
 
   #wake(): void {

@@ -123,6 +123,24 @@ describe('the first deployment', () => {
   });
 });
 
+test('workers are told of what changes where requests go, and of nothing else', async () => {
+  const { driver, plane } = start(spec({ minReplicas: 2, maxReplicas: 2 }));
+  const told = async (): Promise<string[][]> => {
+    await new Promise(setImmediate);
+    return plane.published.splice(0);
+  };
+  driver.set('d1', 'starting');
+  expect(await told()).toEqual([[]]);
+  driver.set('d1', 'waiting', [1]);
+  expect(await told()).toEqual([]);
+  driver.set('d1', 'ready', [0]);
+  expect(await told()).toEqual([['http://127.0.0.1:20000']]);
+  driver.set('d1', 'starting', [1]);
+  expect(await told()).toEqual([]);
+  driver.set('d1', 'waiting', [0]);
+  expect(await told()).toEqual([[]]);
+});
+
 test('nothing runs that was cancelled before it began, and what is asked for before waits', async () => {
   const { controller, driver } = start(spec(), { begun: false });
   const restart = controller.restart();
