@@ -141,7 +141,7 @@ export class GatewayServer {
     }
     for (const hold of gateway.holds) hold.goAway();
     const timer = setTimeout(() => {
-      for (const socket of this.#sockets) socket.destroy();
+      for (const socket of this.#sockets) cutOff(socket);
     }, gateway.settings.timeouts.drain);
     await closed;
     while (this.#sockets.size > 0)
@@ -282,6 +282,12 @@ const OVERLOADED = new Refusal('overloaded', 'Too many connections', { retryAfte
 function tcp(stream: Duplex): Socket {
   if (stream instanceof Socket) return stream;
   throw new TypeError('A connection is not a socket');
+}
+
+/** Ends a connection with a reset, where there is one: its end alone would complete an answer without a length. */
+function cutOff(socket: Socket): void {
+  if ('encrypted' in socket) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /**

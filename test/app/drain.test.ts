@@ -42,6 +42,7 @@ async function call(
   });
   request.end(options.body);
   const [response] = (await once(request, 'response')) as [IncomingMessage];
+  request.on('error', () => undefined); // a cut in the body: the response tells of it too
   return response;
 }
 

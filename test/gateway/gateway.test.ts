@@ -279,3 +279,15 @@ test('what is not finished by the end of the drain is cut', async () => {
   await cut;
   await expectAtRest(running);
 });
+
+test('the end of the drain completes no answer that has no length', async () => {
+  const service = await slowService();
+  const running = await gatewayTo([service.origin]);
+  const cut = rawRequest(running.port, 'GET / HTTP/1.0\r\nHost: a\r\n\r\n');
+  await vi.waitFor(() => expect(service.open).toHaveLength(1));
+  const { settings } = running.gateway;
+  running.gateway.apply({ gateway: { ...settings, timeouts: { ...settings.timeouts, drain: 50 } } });
+  await running.server.drain();
+  expect(await cut).toMatchObject({ closed: true, reset: true });
+  await expectAtRest(running);
+});
