@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
 import { type App, InvalidConfiguration, startApp } from '../app.ts';
 import { StartUpError } from '../app/start-up-error.ts';
 import { StopSignals } from '../app/stop-signals.ts';
@@ -14,11 +15,19 @@ SIGHUP or a changed file reloads the configuration; an invalid one is refused an
   realmgate serve --config config/local.yaml
 `;
 
+/**
+ * V8's young generation stays as small as it is. It would grow to 64 MiB and more in a burst of work, such as the start of
+ * many services, and what is in it then keeps buffers outside of it alive: 200 services then cost up to 180 MiB instead of 35. The
+ * workers have flags of their own (`WORKER_FLAGS`).
+ */
+const YOUNG_GENERATION = '--semi-space-growth-factor=1';
+
 export const serve: Verb = {
   summary: 'run the gateway',
   help: HELP,
   async run(args, io) {
     const file = configFile(args);
+    setFlagsFromString(YOUNG_GENERATION);
     // From here on, so that nothing is left behind by a signal that comes early.
     const signals = new StopSignals();
     const starting = startApp({ configFile: file, pretty: process.stdout.isTTY, signal: signals.asked });
