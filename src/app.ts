@@ -106,7 +106,7 @@ async function compose(
       adminTokens.changed();
       pool.publish({ gateway: changed.gateway, routes: changed.routes, realms: realms.snapshots() });
       health.apply(changed.routes);
-      services?.registry.settingsChanged();
+      services?.settingsChanged(changed);
     },
   });
   const services = openServices({
@@ -200,6 +200,7 @@ async function compose(
   };
   const [{ url: adminUrl }] = await Promise.all([admin, startRealms(), services?.prepare()]);
   // Every listener is bound: nothing that runs now would have to end again for want of a port.
+  services?.settingsChanged(settings);
   void services?.begin();
   await pool
     .start({

@@ -31,6 +31,8 @@ export interface Services {
   readonly api: ControlApi;
   /** Makes the example's service where there is none, without starting it. Never rejects. */
   prepare(): Promise<void>;
+  /** Routes and the like changed; warns of static routes that take the place of a service. */
+  settingsChanged(changed: Settings): void;
   /** Ends what an earlier run left and starts every service. Never rejects. */
   begin(): Promise<void>;
   close(): Promise<void>;
@@ -126,6 +128,17 @@ export function openServices({ settings, plane, gatewayUrl, log }: ServicesOptio
       } catch (err) {
         log.error({ err, directory }, 'The example service cannot be made');
       }
+    },
+    settingsChanged: ({ routes }) => {
+      for (const { name, endpoint } of routes) {
+        for (const service of registry.using((spec) => spec.endpoint === endpoint)) {
+          log.warn(
+            { event: 'service-shadowed', route: name, service, endpoint },
+            'Requests go to the static route, and not to the service that has the same endpoint',
+          );
+        }
+      }
+      registry.settingsChanged();
     },
     begin: () =>
       registry.begin().catch((err: unknown) => log.error({ err }, 'The services cannot be started')),

@@ -59,7 +59,7 @@ export interface ControlApi {
 }
 
 export interface AuditPage {
-  readonly entries: readonly AuditEntry[];
+  readonly items: readonly AuditEntry[];
   /** Give it as `before` to get older ones; null = there are none. */
   readonly next: number | null;
 }

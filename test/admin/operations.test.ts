@@ -164,9 +164,9 @@ describe('what is in force', () => {
     const { call, control } = await start();
     for (const name of ['a', 'b', 'c']) control.putSecret(name, { data: {} }, 'somebody');
     const page = await json(await call('viewer', 'GET', '/api/v1/audit?limit=2'));
-    expect(page).toMatchObject({ entries: [{ target: 'c', actor: 'somebody' }, { target: 'b' }], next: 1 });
+    expect(page).toMatchObject({ items: [{ target: 'c', actor: 'somebody' }, { target: 'b' }], next: 1 });
     const rest = await json(await call('viewer', 'GET', '/api/v1/audit?limit=2&before=1'));
-    expect(rest).toMatchObject({ entries: [{ target: 'a' }], next: null });
+    expect(rest).toMatchObject({ items: [{ target: 'a' }], next: null });
   });
 });
 

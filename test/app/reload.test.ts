@@ -8,7 +8,7 @@ import { connect } from 'node:tls';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { freePort } from '../support/free-port.ts';
+import { freePort, portRange } from '../support/free-port.ts';
 import { RealmServer } from './realm-server.ts';
 import { ROOT, serve, ServeProcess, signal, temporaryFolder, until } from './serve-process.ts';
 import { startHeldService, startQuickService, startService } from './upstream.ts';
@@ -70,6 +70,26 @@ describe('a changed configuration', () => {
       expect((await ask('/removed'))[0]).toBe(404);
     }
     expect(new Set(process.workers())).toHaveLength(2);
+  });
+
+  test('whose static route takes the endpoint of a service says so, and the static route wins', async () => {
+    const realm = await RealmServer.start();
+    const base = {
+      services: { local: { portRange: await portRange() } },
+      example: { directory: join(ROOT, 'config/examples/hello') },
+    };
+    const { process, gateway, headers } = await start(base, realm);
+    const other = await startService((_request, response) => response.end('static'));
+
+    await change(process, {
+      realms: [realm.settings],
+      ...base,
+      routes: [{ name: 'other', endpoint: '/hello', upstream: [other] }],
+    });
+
+    const warning = await process.logged('service-shadowed');
+    expect(warning).toMatchObject({ route: 'other', service: 'hello', endpoint: '/hello' });
+    await until(async () => (await (await fetch(`${gateway}/hello`, { headers })).text()) === 'static');
   });
 
   test('fails no request while it takes its place, again and again', async () => {

@@ -36,7 +36,6 @@ export function readSpec(body: unknown, options: SpecOptions): SpecReading {
   const merged = base === null ? new Map(Object.entries(given)) : merge({ ...base }, given, SERVICE_BODY);
   const draft = new Draft(merged, reading.problems);
   fillName(draft, given, options);
-  if (given['maxReplicas'] === null || (base === null && !has(body, 'maxReplicas'))) fillReplicas(draft);
   checkReplicas(draft, given);
   checkSource(draft);
   const { sketch, problems } = draft;
@@ -119,11 +118,6 @@ function fillName(
   }
 }
 
-function fillReplicas(draft: Draft): void {
-  const least = draft.get('minReplicas');
-  draft.set('maxReplicas', least === undefined ? undefined : Math.max(1, least));
-}
-
 function checkReplicas(draft: Draft, given: Readonly<Record<string, unknown>>): void {
   const [least, most] = [draft.get('minReplicas'), draft.get('maxReplicas')];
   if (most === undefined) return;
@@ -154,10 +148,6 @@ function checkSource(draft: Draft): void {
     const part = problem.field.slice('git.'.length) as keyof GitSource;
     if (git[part] !== undefined) draft.wrong('git', problem);
   }
-}
-
-function has(body: unknown, field: string): boolean {
-  return isObject(body) && Object.hasOwn(body, field);
 }
 
 function isWhole(value: unknown): boolean {

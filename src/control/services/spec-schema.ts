@@ -94,7 +94,7 @@ export const SERVICE_BODY: Schema = object(
       default: 1,
     }),
     maxReplicas: integer(1, 1000, {
-      description: 'Replicas under load. When it is absent, 1 or minReplicas, whichever is more.',
+      description: 'Replicas under load; not below minReplicas.',
       default: 1,
     }),
     git,

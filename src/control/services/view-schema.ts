@@ -110,7 +110,7 @@ export const PREFLIGHT_VIEW: Schema = answer('Preflight', 'Whether a service wou
 });
 
 export const AUDIT_PAGE: Schema = answer('AuditPage', 'Who did what, the newest first.', {
-  entries: list(
+  items: list(
     answer('AuditEntry', 'One change.', {
       at: time('When.'),
       actor: anyText('Who.'),

@@ -84,7 +84,7 @@ export class Journal {
     );
     const shown = rows.slice(0, limit);
     return {
-      entries: shown.map(({ at, actor, action, target, difference }) => ({
+      items: shown.map(({ at, actor, action, target, difference }) => ({
         at,
         actor,
         action,

@@ -214,7 +214,7 @@ export class MemoryControl implements ControlApi {
   audit({ limit, before }: { limit: number; before: number | null }): AuditPage {
     const end = Math.min(before ?? this.#audit.length, this.#audit.length);
     const start = Math.max(0, end - limit);
-    return { entries: this.#audit.slice(start, end).reverse(), next: start === 0 ? null : start };
+    return { items: this.#audit.slice(start, end).reverse(), next: start === 0 ? null : start };
   }
 
   #add(spec: ServiceSpec, actor: string, clonedFrom: string | null): ServiceView {

@@ -59,7 +59,7 @@ test('an environment is written, read, replaced as a whole and deleted, and all 
   expect(() => environments.delete('python-3.14', 'carol')).toThrow(
     refusal('not_found', /no such environment/),
   );
-  expect(store.audit({ limit: 2, before: null }).entries).toMatchObject([
+  expect(store.audit({ limit: 2, before: null }).items).toMatchObject([
     { actor: 'carol', action: 'environment.delete', target: 'python-3.14' },
     {
       actor: 'bob',

@@ -83,7 +83,6 @@ test('a name is made up where there is none, and is one that nobody has', () => 
 });
 
 test.each([
-  [{ minReplicas: 3 }, [3, 3]],
   [{ minReplicas: 0 }, [0, 1]],
   [{ maxReplicas: 4 }, [1, 4]],
   [{ minReplicas: 2, maxReplicas: 4 }, [2, 4]],
@@ -218,6 +217,9 @@ test('rules between fields are told for the field that was given', () => {
   expect(faults(read({ ...SMALL, minReplicas: 3, maxReplicas: 2 }))).toEqual([
     'maxReplicas: 2 is below minReplicas; expected 3 at least',
   ]);
+  expect(faults(read({ ...SMALL, minReplicas: 3 }))).toEqual([
+    'maxReplicas: 1 is below minReplicas; expected 3 at least',
+  ]);
   expect(faults(change({ minReplicas: 5 }))).toEqual([
     'minReplicas: 5 is above maxReplicas; expected 3 at most',
   ]);
@@ -238,7 +240,7 @@ test('a change is a merge patch: what is not named stays, null takes a field bac
       access: { roles: ['realm:b'] },
       parameters: { a: null, c: '3' },
       port: null,
-      minReplicas: 2,
+      minReplicas: 0,
       maxReplicas: null,
       health: { path: '/healthz' },
     },
@@ -251,8 +253,8 @@ test('a change is a merge patch: what is not named stays, null takes a field bac
     access: { roles: ['realm:b'], scopes: ['s'], clients: [] },
     parameters: { b: '2', c: '3' },
     port: 8787,
-    minReplicas: 2,
-    maxReplicas: 2,
+    minReplicas: 0,
+    maxReplicas: 1,
     health: { path: '/healthz' },
   });
   expect(change({ access: null, parameters: null, secrets: null }, base).spec).toMatchObject({

@@ -38,8 +38,8 @@ test('no value is in the files of the store, nor in the audit', () => {
   secrets.put('openai', { data: { key: VALUE } }, 'alice');
   secrets.put('openai', { data: { key: `${VALUE}-2`, other: VALUE } }, 'bob');
   secrets.delete('openai', 'carol');
-  const { entries } = store.audit({ limit: 10, before: null });
-  expect(entries).toMatchObject([
+  const { items } = store.audit({ limit: 10, before: null });
+  expect(items).toMatchObject([
     { actor: 'carol', action: 'secret.delete', difference: { keys: [['key', 'other'], null] } },
     {
       actor: 'bob',

@@ -81,7 +81,7 @@ test('a service that was told to be created is there after kill -9, whole, and t
       expect(store.events(id).map(({ kind }) => kind)).toEqual(['created']);
       expect(store.holder('name', id)?.id).toBe(id);
     }
-    expect(store.audit({ limit: 100_000, before: null }).entries).toHaveLength(kept.length);
+    expect(store.audit({ limit: 100_000, before: null }).items).toHaveLength(kept.length);
     store.close();
   }
 });

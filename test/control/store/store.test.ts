@@ -45,7 +45,7 @@ test('a new service has a pending revision, an event and an entry in the audit',
   expect(store.events(service.id)).toEqual([
     { at: NOW.toISOString(), kind: 'created', message: 'Created by alice', replica: null, data: {} },
   ]);
-  expect(store.audit({ limit: 10, before: null }).entries).toEqual([
+  expect(store.audit({ limit: 10, before: null }).items).toEqual([
     {
       at: NOW.toISOString(),
       actor: 'alice',
@@ -84,7 +84,7 @@ test('a name and an endpoint have one current service, and a refused create leav
     conflict(/^endpoint: \/hello is taken by the service brave-otter$/),
   );
   expect(store.services()).toHaveLength(1);
-  expect(store.audit({ limit: 10, before: null }).entries).toHaveLength(1);
+  expect(store.audit({ limit: 10, before: null }).items).toHaveLength(1);
   create(store, named('other'));
 });
 
@@ -108,7 +108,7 @@ test('a cancelled service frees its name and its endpoint, and keeps everything 
   const next = create(store, specOf(), id);
   expect(next.clonedFrom).toBe(id);
   expect(store.holder('name', 'brave-otter')?.id).toBe(next.id);
-  expect(store.audit({ limit: 2, before: null }).entries).toMatchObject([
+  expect(store.audit({ limit: 2, before: null }).items).toMatchObject([
     { action: 'service.clone', difference: { clonedFrom: [null, id] } },
     { actor: 'bob', action: 'service.cancel', difference: { cancelledAt: [null, NOW.toISOString()] } },
   ]);
@@ -137,7 +137,7 @@ test('an update is in force once it is activated, and supersedes the one before'
     { revision: 1, state: 'superseded', resolvedCommit: 'aaaa' },
     { revision: 2, state: 'active', resolvedCommit: 'bbbb', createdBy: 'bob' },
   ]);
-  expect(store.audit({ limit: 1, before: null }).entries).toMatchObject([
+  expect(store.audit({ limit: 1, before: null }).items).toMatchObject([
     { actor: 'bob', action: 'service.update', target: 'brave-otter', difference: { port: [8787, 9000] } },
   ]);
 });
@@ -155,7 +155,7 @@ test('a failed update leaves in force what was, with the reason', () => {
     spec: { path: 'run.sh' },
   });
   expect(store.revisions(id)[1]).toMatchObject({ state: 'failed', failure: 'it never listened' });
-  expect(store.audit({ limit: 1, before: null }).entries).toMatchObject([{ action: 'service.rollback' }]);
+  expect(store.audit({ limit: 1, before: null }).items).toMatchObject([{ action: 'service.rollback' }]);
   store.activateRevision(id, 2, 'late');
   expect(store.service(id)?.activeRevision).toBe(1);
   expect(store.addRevision(id, { spec: specOf(), actor: 'bob', reason: 'update' })).toBe(3);
@@ -249,7 +249,7 @@ test('a restart is an event and stands in the audit', () => {
   const { id } = create(store);
   store.noteRestart(id, { actor: 'bob' });
   expect(store.events(id).at(-1)).toMatchObject({ kind: 'restart', message: 'Restart by bob' });
-  expect(store.audit({ limit: 1, before: null }).entries).toMatchObject([
+  expect(store.audit({ limit: 1, before: null }).items).toMatchObject([
     { actor: 'bob', action: 'service.restart', difference: {} },
   ]);
 });
@@ -301,7 +301,7 @@ test('the audit is read page by page, the newest first', () => {
   let before: number | null = null;
   do {
     const page = store.audit({ limit: 2, before });
-    pages.push(page.entries.map(({ target }) => target));
+    pages.push(page.items.map(({ target }) => target));
     before = page.next;
   } while (before !== null);
   expect(pages).toEqual([['e', 'd'], ['c', 'b'], ['a']]);
