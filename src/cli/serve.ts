@@ -16,9 +16,9 @@ SIGHUP or a changed file reloads the configuration; an invalid one is refused an
 `;
 
 /**
- * V8's young generation stays as small as it is. It would grow to 64 MiB and more in a burst of work, such as the start of
- * many services, and what is in it then keeps buffers outside of it alive: 200 services then cost up to 180 MiB instead of 35. The
- * workers have flags of their own (`WORKER_FLAGS`).
+ * V8's young generation stays as small as it is. It would grow to 64 MiB and more in a burst of work, such as the start
+ * of many services, and what is in it then keeps buffers outside of it alive: 200 services would cost up to 180 MiB
+ * instead of 35. The workers have flags of their own (`WORKER_FLAGS`).
  */
 const YOUNG_GENERATION = '--semi-space-growth-factor=1';
 
