@@ -13,7 +13,7 @@ import { createUpstreamClient } from './forward/upstream-client.ts';
 import { UpstreamGroup, Upstreams } from './forward/upstream-group.ts';
 import type { UpstreamClient, UpstreamFailure } from './forward/upstream-types.ts';
 import { RouteTable } from './match-route.ts';
-import type { RequestRecord } from './request-record.ts';
+import { type RecordKeeper, RequestRecord } from './request-record.ts';
 import { asRefusal, refuse } from './respond.ts';
 
 /** A route with what this worker needs to serve it. */
@@ -57,7 +57,7 @@ const TOKEN_CACHE_BYTES = 64 * 1024 * 1024;
  * A worker's state: the snapshot it serves by, compiled, and what outlives snapshots. `apply` replaces sections of
  * the snapshot in one go; requests in progress finish with what they began with.
  */
-export class Gateway {
+export class Gateway implements RecordKeeper {
   readonly control: ControlChannel;
   readonly metrics: WorkerMetrics;
   readonly log: GatewayDependencies['log'];
@@ -161,34 +161,39 @@ export class Gateway {
 
   begin(exchange: Exchange): RequestRecord {
     this.inFlight++;
-    const record: RequestRecord = {
-      route: null,
-      metrics: this.#unmatched,
-      realm: null,
-      relay: null,
-      host: '',
-      path: '',
-      user: null,
-      clientAddress: exchange.peer,
-      userAgent: null,
-      cors: [],
-    };
-    exchange.onSettled = () => this.#settled(exchange, record);
-    exchange.onBroken = (refusal) => this.refuse(exchange, record, refusal);
+    const record = new RequestRecord(this, exchange, this.#unmatched);
+    exchange.owner = record;
     return record;
   }
 
-  /** Calls back once the exchange has settled, at once where it has already. */
-  whenSettled(exchange: Exchange, callback: () => void): void {
-    if (exchange.settled) {
-      callback();
-      return;
-    }
-    const { onSettled } = exchange;
-    exchange.onSettled = () => {
-      onSettled?.();
-      callback();
-    };
+  /** Counts an exchange that has ended, and logs it. */
+  settled(exchange: Exchange, record: RequestRecord): void {
+    this.inFlight--;
+    const now = performance.now();
+    const { relay } = record;
+    const headAt = relay === null ? 0 : relay.headAt;
+    const upstreamSeconds = headAt === 0 ? 0 : (headAt - exchange.startedAt) / 1000;
+    const outcome = exchange.code ?? (exchange.abandoned ? 'client_gone' : 'ok');
+    record.metrics.observe(exchange.status, outcome, (now - exchange.startedAt) / 1000, upstreamSeconds);
+    if (this.#accessLog === null || !this.settings.accessLog) return;
+    this.#accessLog.write({
+      requestId: exchange.requestId,
+      client: record.clientAddress,
+      method: exchange.method,
+      host: record.host,
+      path: record.path,
+      route: record.route,
+      status: exchange.status,
+      code: exchange.code,
+      bytesIn: exchange.bytesIn,
+      bytesOut: exchange.bytesOut,
+      durationMs: now - exchange.startedAt,
+      upstreamMs: headAt === 0 ? null : upstreamSeconds * 1000,
+      upstream: relay === null ? null : relay.origin,
+      user: record.user,
+      protocol: exchange.httpVersion,
+      userAgent: record.userAgent,
+    });
   }
 
   /** Replaces the upstream client after its options changed; the old one's connections close after their exchange. */
@@ -267,35 +272,6 @@ export class Gateway {
       this.metrics.release(name);
     }
     this.#services = services;
-  }
-
-  #settled(exchange: Exchange, record: RequestRecord): void {
-    this.inFlight--;
-    const now = performance.now();
-    const { relay } = record;
-    const headAt = relay === null ? 0 : relay.headAt;
-    const upstreamSeconds = headAt === 0 ? 0 : (headAt - exchange.startedAt) / 1000;
-    const outcome = exchange.code ?? (exchange.abandoned ? 'client_gone' : 'ok');
-    record.metrics.observe(exchange.status, outcome, (now - exchange.startedAt) / 1000, upstreamSeconds);
-    if (this.#accessLog === null || !this.settings.accessLog) return;
-    this.#accessLog.write({
-      requestId: exchange.requestId,
-      client: record.clientAddress,
-      method: exchange.method,
-      host: record.host,
-      path: record.path,
-      route: record.route,
-      status: exchange.status,
-      code: exchange.code,
-      bytesIn: exchange.bytesIn,
-      bytesOut: exchange.bytesOut,
-      durationMs: now - exchange.startedAt,
-      upstreamMs: headAt === 0 ? null : upstreamSeconds * 1000,
-      upstream: relay === null ? null : relay.origin,
-      user: record.user,
-      protocol: exchange.httpVersion,
-      userAgent: record.userAgent,
-    });
   }
 }
 

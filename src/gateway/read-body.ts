@@ -27,7 +27,7 @@ export function readBody(
     },
   };
   gateway.deadlines.watch(watch);
-  gateway.whenSettled(exchange, () => gateway.deadlines.forget(watch));
+  exchange.whenSettled(() => gateway.deadlines.forget(watch));
   if (head.expectsContinue) exchange.inform(100, []);
   const chunks: Buffer[] = [];
   let length = 0;

@@ -31,5 +31,5 @@ export async function takeRouteLimits(
   if (!(await gateway.control.enter(key, limit.concurrency))) {
     throw new Refusal('overloaded', 'Too many requests to this service at once', { retryAfter: 1 });
   }
-  gateway.whenSettled(exchange, () => gateway.control.leave(key));
+  exchange.whenSettled(() => gateway.control.leave(key));
 }

@@ -1,7 +1,7 @@
 import type { GatewayLimits, GatewayTimeouts } from '../../contracts/settings.ts';
 import { Refusal } from '../../errors.ts';
 import type { Deadlines, Watched } from '../deadlines.ts';
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, ExchangeFollower } from '../exchange.ts';
 import { mayTrail } from '../request-head.ts';
 import type { RelayReport, RequestRecord } from '../request-record.ts';
 import { bodyPassed } from './body-garbage.ts';
@@ -65,7 +65,7 @@ const REPLAYABLE = 64 * 1024;
  * and all of the body that the client gave is still at hand; where no member is left it waits for one, if it may.
  * See `UpstreamRequest.retryable` for the other case.
  */
-export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
+export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter, ExchangeFollower {
   readonly #context: RelayContext;
   readonly #exchange: Exchange;
   readonly #record: RequestRecord;
@@ -115,7 +115,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
     const { request } = this.#plan;
     const { bodyBytes } = this.#context.settings.limits;
     checkBodyLength(request.body, bodyBytes);
-    this.#exchange.onGone = () => this.#stop();
+    this.#exchange.follower = this;
     if (this.#open()) this.#begin();
     else this.#wait(null);
   }
@@ -319,6 +319,10 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
     this.#fail(refusalOf(failure), failure);
   }
 
+  clientGone(): void {
+    this.#stop();
+  }
+
   /** Gives a new member what the one before it did not take. */
   #sendAgain(): void {
     if (this.#replay === null) return;
@@ -361,7 +365,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter {
     if (this.#over) return;
     this.#over = true;
     this.#replay = null;
-    this.#exchange.onGone = null;
+    this.#exchange.follower = null;
     this.#context.deadlines.forget(this);
     this.#leave();
   }

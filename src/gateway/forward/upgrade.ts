@@ -119,8 +119,8 @@ class Tunnel implements Watched, RelayReport, Waiter {
     const { exchange } = this.#incoming;
     this.#gateway.deadlines.watch(this);
     this.#gateway.tunnels.add(this);
-    this.#gateway.whenSettled(exchange, () => this.#settled());
-    exchange.onGone = () => this.#dropUpstream();
+    exchange.whenSettled(() => this.#settled());
+    exchange.follower = this;
     if (!this.#open()) this.#wait(null);
     if (head.length > 0) this.#fromClient(head);
     socket.on('data', (chunk: Buffer) => this.#fromClient(chunk));
@@ -129,6 +129,10 @@ class Tunnel implements Watched, RelayReport, Waiter {
       this.#lastActivity = this.#gateway.deadlines.now;
       this.#upstream?.resume();
     });
+  }
+
+  clientGone(): void {
+    this.#dropUpstream();
   }
 
   /** Tells the client that the gateway stops; one that waits for an upstream is told by its `Hold`. */
