@@ -40,13 +40,14 @@ export async function startRealmgate(
   const configFile = join(workspace.folder, `${name}.json`);
   await writeFile(configFile, JSON.stringify(withDefaults(workspace, name, config), null, 2));
   const { promise, resolve, reject } = Promise.withResolvers<{ gateway: string; admin: string }>();
-  const onLine = (line: string): void => {
+  const onLine = (line: string): boolean => {
     // The many lines of the access log are not worth parsing.
     const fields = line.includes('"event":"request"') ? null : parse(line);
-    if (fields?.['event'] === 'listening') {
-      resolve({ gateway: String(fields['gateway']), admin: String(fields['admin']) });
-    }
+    const listens = fields?.['event'] === 'listening';
+    if (listens) resolve({ gateway: String(fields['gateway']), admin: String(fields['admin']) });
     onLog?.(line, fields?.['event']);
+    // Taking an access log apart line by line would cost more than what the load costs.
+    return onLog !== undefined || !listens;
   };
   const args = [...nodeOptions, LAUNCH, 'serve', '--config', configFile];
   const program = await workspace.start(process.execPath, args, { core, onLine });

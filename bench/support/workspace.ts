@@ -17,8 +17,8 @@ export interface ProgramOptions {
   /** The only core it may run on; null = any. */
   readonly core?: number | null;
   readonly env?: NodeJS.ProcessEnv;
-  /** Takes the lines of its standard output; without it they are read and dropped. */
-  readonly onLine?: (line: string) => void;
+  /** Takes the lines of its standard output until it returns false. Without it, and then, they are read and dropped. */
+  readonly onLine?: (line: string) => unknown;
   /** Gives it a channel for messages. */
   readonly ipc?: boolean;
 }
@@ -65,7 +65,14 @@ export class Workspace {
       errors = (errors + text).slice(-ERRORS_KEPT);
     });
     if (onLine === undefined) child.stdout!.resume();
-    else createInterface({ input: child.stdout! }).on('line', onLine);
+    else {
+      const lines = createInterface({ input: child.stdout! });
+      lines.on('line', (line) => {
+        if (onLine(line) !== false) return;
+        lines.close();
+        child.stdout!.resume();
+      });
+    }
     await once(child, 'spawn');
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     const program: Program = {

@@ -7,6 +7,8 @@ export const ATOMIC_BYTES = 4096;
 const FLUSH_AFTER = 150;
 /** How long to wait for a reader that does not keep up, in milliseconds. */
 const RETRY_AFTER = 10;
+/** Chunks that come meanwhile between two tries: a try that fails makes an error, which takes 10 us. As many fill a pipe. */
+const TRY_EVERY = 16;
 /** What is kept for such a reader; beyond it lines are lost and counted, or a stuck reader would eat the memory. */
 const MAX_PENDING_CHUNKS = 4096;
 /** How long the end of the process waits for such a reader, in milliseconds. */
@@ -75,7 +77,9 @@ export class LineWriter implements LineSink {
     const most = line.length * 3;
     const free = last === undefined ? 0 : ATOMIC_BYTES - last.end;
     if (last === undefined || (most > free && Buffer.byteLength(line) > free)) {
-      this.#drain();
+      if (this.#chunks.length <= 1 || this.#chunks.length % TRY_EVERY === 0) {
+        if (!this.#drain()) this.#retry();
+      }
       last = {
         bytes: Buffer.allocUnsafe(
           most > ATOMIC_BYTES ? Math.max(Buffer.byteLength(line), ATOMIC_BYTES) : ATOMIC_BYTES,
