@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { plainAddress } from './client-address.ts';
+import { atEndOfTurn, type HeldWrite } from './end-of-turn.ts';
 import type { Http1Exchange } from './http1-exchange.ts';
 
 /** How long a refused client may go on sending before the connection is cut, in ms. */
@@ -12,7 +13,7 @@ const MOST_WAITING = 100;
  * One HTTP/1 connection of a client. Requests on it are handled one after the other: node hands over everything
  * that was pipelined at once, but a service must see the second request only after the first was answered.
  */
-export class ClientConnection {
+export class ClientConnection implements HeldWrite {
   readonly socket: Socket;
   readonly peer: string;
   readonly secure: boolean;
@@ -29,6 +30,7 @@ export class ClientConnection {
   #lingering = false;
   #starting = false;
   #heldBack = false;
+  #holding = false;
   readonly #waiting: Http1Exchange[] = [];
   readonly #start: (exchange: Http1Exchange) => void;
 
@@ -50,6 +52,19 @@ export class ClientConnection {
     }
     this.current = exchange;
     this.#run();
+  }
+
+  /** What is written from here on leaves at the end of the event loop's turn. */
+  holdWrites(): void {
+    if (this.#holding) return;
+    this.#holding = true;
+    this.socket.cork();
+    atEndOfTurn(this);
+  }
+
+  endOfTurn(): void {
+    this.#holding = false;
+    this.socket.uncork();
   }
 
   /** The current exchange has been answered, or given up. */

@@ -75,6 +75,7 @@ export class Http1Exchange extends Exchange {
       this.#response.once('finish', () => this.connection.socket.destroySoon());
     }
     if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
+    if (chunk === null || chunk.length <= SMALL_CHUNK) this.connection.holdWrites();
     if (chunk === null) {
       this.#response.end();
     } else {

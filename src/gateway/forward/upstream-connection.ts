@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { atEndOfTurn, type HeldWrite } from '../end-of-turn.ts';
 import { InvalidResponse } from './invalid-response.ts';
 import type { OriginPool } from './origin-pool.ts';
 import { ReadBuffer } from './read-buffer.ts';
@@ -12,7 +13,7 @@ import type { UpstreamFailure } from './upstream-types.ts';
  * One connection to an upstream, with at most one exchange at a time. Its state lives in fields and its listeners
  * are made once, so that an exchange on a kept connection costs one write, one read and no closure.
  */
-export class UpstreamConnection implements ResponseSink {
+export class UpstreamConnection implements ResponseSink, HeldWrite {
   /** On the clock of `performance.now()`. */
   readonly connectDeadline: number;
   /** On the clock of `performance.now()`; when it must no longer be used. Only while idle. */
@@ -60,19 +61,19 @@ export class UpstreamConnection implements ResponseSink {
     this.#exchange = exchange;
     this.#answered = false;
     this.#parser.begin(exchange.request.method === 'HEAD');
-    if (exchange.sent) {
-      this.#socket.write(exchange.head, 'latin1');
-      return;
-    }
-    // The first piece of the body mostly comes within this turn of the event loop and then shares the head's write.
+    // The first piece of a body mostly comes within this turn of the event loop, and then shares the head's write.
     // It may also wait for a 100 (Continue), so the head waits no longer than that.
     this.#socket.cork();
     this.#socket.write(exchange.head, 'latin1');
     this.#headHeld = true;
-    setImmediate(releaseHead, this);
+    atEndOfTurn(this);
   }
 
-  releaseHead(): void {
+  endOfTurn(): void {
+    this.#releaseHead();
+  }
+
+  #releaseHead(): void {
     if (!this.#headHeld) return;
     this.#headHeld = false;
     this.#socket.uncork();
@@ -91,14 +92,14 @@ export class UpstreamConnection implements ResponseSink {
     } else {
       more = socket.write(piece);
     }
-    this.releaseHead();
+    this.#releaseHead();
     return more;
   }
 
   /** `rest`: what ends a chunked body. */
   endBody(rest: string): void {
     if (rest !== '') this.#socket.write(rest, 'latin1');
-    this.releaseHead();
+    this.#releaseHead();
   }
 
   resume(): void {
@@ -208,10 +209,6 @@ export class UpstreamConnection implements ResponseSink {
     this.close();
     exchange?.lost(failure, stale);
   }
-}
-
-function releaseHead(connection: UpstreamConnection): void {
-  connection.releaseHead();
 }
 
 function parkQuiet(connection: UpstreamConnection): void {
