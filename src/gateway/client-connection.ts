@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import { plainAddress } from './client-address.ts';
-import { atEndOfTurn, type HeldWrite } from './end-of-turn.ts';
 import type { Http1Exchange } from './http1-exchange.ts';
 
 /** How long a refused client may go on sending before the connection is cut, in ms. */
@@ -13,7 +12,7 @@ const MOST_WAITING = 100;
  * One HTTP/1 connection of a client. Requests on it are handled one after the other: node hands over everything
  * that was pipelined at once, but a service must see the second request only after the first was answered.
  */
-export class ClientConnection implements HeldWrite {
+export class ClientConnection {
   readonly socket: Socket;
   readonly peer: string;
   readonly secure: boolean;
@@ -30,7 +29,6 @@ export class ClientConnection implements HeldWrite {
   #lingering = false;
   #starting = false;
   #heldBack = false;
-  #holding = false;
   readonly #waiting: Http1Exchange[] = [];
   readonly #start: (exchange: Http1Exchange) => void;
 
@@ -52,19 +50,6 @@ export class ClientConnection implements HeldWrite {
     }
     this.current = exchange;
     this.#run();
-  }
-
-  /** What is written from here on leaves at the end of the event loop's turn. */
-  holdWrites(): void {
-    if (this.#holding) return;
-    this.#holding = true;
-    this.socket.cork();
-    atEndOfTurn(this);
-  }
-
-  endOfTurn(): void {
-    this.#holding = false;
-    this.socket.uncork();
   }
 
   /** The current exchange has been answered, or given up. */
@@ -99,8 +84,12 @@ export class ClientConnection implements HeldWrite {
   goAway(): void {
     this.refusing = true;
     const newest = this.#waiting.at(-1) ?? this.current;
-    if (newest === null) this.socket.destroySoon();
-    else if (newest.status !== 101) newest.whenSent(() => this.socket.destroySoon());
+    const close = () => this.socket.destroySoon();
+    if (newest === null) {
+      // The answer before may still wait for the end of the event loop's turn.
+      if (this.#answered === null) close();
+      else this.#answered.whenSent(close);
+    } else if (newest.status !== 101) newest.whenSent(close);
   }
 
   /** Whether an answer is still to be given, or on its way to the operating system. */

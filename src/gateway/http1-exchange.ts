@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ClientConnection } from './client-connection.ts';
+import { atEndOfTurn, type HeldWrite } from './end-of-turn.ts';
 import { Exchange } from './exchange.ts';
 
 /** Rest of a refused request's body that is read and thrown away to keep the connection, in bytes. */
@@ -8,7 +9,7 @@ const SMALL_BODY = 64 * 1024;
 /** Bytes up to which copying a body is cheaper than a second piece in its write. */
 const SMALL_CHUNK = 4096;
 
-export class Http1Exchange extends Exchange {
+export class Http1Exchange extends Exchange implements HeldWrite {
   readonly method: string;
   readonly target: string;
   readonly rawHeaders: readonly string[];
@@ -18,6 +19,8 @@ export class Http1Exchange extends Exchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #closes = false;
+  /** The last piece of the answer. */
+  #last: Buffer | null = null;
 
   constructor(request: IncomingMessage, response: ServerResponse, connection: ClientConnection) {
     super();
@@ -75,17 +78,19 @@ export class Http1Exchange extends Exchange {
       this.#response.once('finish', () => this.connection.socket.destroySoon());
     }
     if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
-    if (chunk === null || chunk.length <= SMALL_CHUNK) this.connection.holdWrites();
-    if (chunk === null) {
-      this.#response.end();
-    } else {
-      this.bytesOut += chunk.length;
-      // As a string a small body shares one write with the head, which node would else hand over as a list: 3 µs.
-      if (chunk.length <= SMALL_CHUNK) this.#response.end(chunk.toString('latin1'), 'latin1');
-      else this.#response.end(chunk);
-    }
+    this.#last = chunk;
+    if (chunk !== null) this.bytesOut += chunk.length;
+    if (chunk === null || chunk.length <= SMALL_CHUNK) atEndOfTurn(this);
+    else this.#response.end(chunk);
     this.settle();
     this.connection.done();
+  }
+
+  endOfTurn(): void {
+    const chunk = this.#last;
+    if (chunk === null) this.#response.end();
+    // As a string a small body shares one write with the head, which node would else hand over as a list: 3 µs.
+    else this.#response.end(chunk.toString('latin1'), 'latin1');
   }
 
   cut(): void {

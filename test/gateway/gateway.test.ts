@@ -268,6 +268,18 @@ test('draining answers what is in progress, ends idle connections, and takes no 
   await expectAtRest(running);
 });
 
+test('an answer that is given just as the drain begins arrives', async () => {
+  const running = await gatewayTo([(await startUpstream()).origin]);
+  const { promise: drained, resolve } = Promise.withResolvers<unknown>();
+  vi.spyOn(running.gateway.metrics.route('hello'), 'observe').mockImplementationOnce(() =>
+    queueMicrotask(() => resolve(running.server.drain())),
+  );
+  const [answer] = await exchangeRaw(running.port, GET);
+  expect(answer).toMatchObject({ status: 200 });
+  await drained;
+  await expectAtRest(running);
+});
+
 test('what is not finished by the end of the drain is cut', async () => {
   const service = await slowService();
   const running = await gatewayTo([service.origin]);
