@@ -1,4 +1,6 @@
-import { Refusal } from '../errors.ts';
+import { isUtf8 } from 'node:buffer';
+import { invalidToken } from './token-refusal.ts';
+import { withoutStack } from './without-stack.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -39,7 +41,7 @@ export function splitJwt(token: string): JwtParts {
   const second = token.indexOf('.', first + 1);
   const signature = decode(token.slice(second + 1));
   if (signature === null || signature.length === 0) {
-    throw new Refusal('token_invalid', 'the signature is not base64url');
+    throw invalidToken('token', 'the signature is not base64url');
   }
   return {
     header: token.slice(0, first),
@@ -63,34 +65,28 @@ export function readPart(part: string, name: PartName): JwtJson {
 export function checkMemberNames({ object, text }: JwtJson, name: PartName): void {
   // What is written as JSON.stringify writes it, which names nothing twice, needs no closer look: a third of the time.
   if (JSON.stringify(object) === text) return;
-  if (namesMemberTwice(text)) throw new Refusal('token_invalid', `the ${name} names a member twice`);
+  if (namesMemberTwice(text)) throw invalidToken('token', `the ${name} names a member twice`);
 }
 
 function decodeText(part: string, name: PartName): string {
   const bytes = decode(part);
-  if (bytes === null) throw new Refusal('token_invalid', `the ${name} is not base64url`);
-  try {
-    return UTF8.decode(bytes);
-  } catch {
-    throw new Refusal('token_invalid', `the ${name} is not UTF-8`);
-  }
+  if (bytes === null) throw invalidToken('token', `the ${name} is not base64url`);
+  if (!isUtf8(bytes)) throw invalidToken('token', `the ${name} is not UTF-8`);
+  return bytes.toString('utf8');
 }
 
 function parseObject(text: string, name: PartName): JsonObject {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = withoutStack((): unknown => JSON.parse(text));
   } catch {
-    throw new Refusal('token_invalid', `the ${name} is not JSON`);
+    throw invalidToken('token', `the ${name} is not JSON`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Refusal('token_invalid', `the ${name} is not a JSON object`);
+    throw invalidToken('token', `the ${name} is not a JSON object`);
   }
   return value as JsonObject;
 }
-
-// A byte order mark is not JSON: without ignoreBOM the decoder would drop it silently.
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Node's decoder skips what it does not know and takes both alphabets: only what encodes back to itself is good. */
 function decode(part: string): Buffer | null {

@@ -1,5 +1,5 @@
 import type { JsonObject } from './compact-jwt.ts';
-import { invalidToken, TokenRefusal } from './token-refusal.ts';
+import { expiredToken, invalidToken } from './token-refusal.ts';
 import { KNOWN_ALGORITHMS } from './verification-keys.ts';
 
 /** What a realm's configuration demands of a token's claims. Times in milliseconds. */
@@ -64,7 +64,7 @@ function checkTimes(claims: JsonObject, skew: number, now: number): void {
   if (!isInstant(exp)) throw invalidToken('time', 'the expiry is missing or not a number');
   if (nbf !== undefined && !isInstant(nbf)) throw invalidToken('time', 'nbf is not a number');
   if (iat !== undefined && !isInstant(iat)) throw invalidToken('time', 'iat is not a number');
-  if (exp * 1000 + skew <= now) throw new TokenRefusal('time', 'token_expired', 'the token has expired');
+  if (exp * 1000 + skew <= now) throw expiredToken();
   if (nbf !== undefined && nbf * 1000 - skew > now) throw invalidToken('time', 'the token is not valid yet');
   if (iat !== undefined && iat * 1000 - skew > now)
     throw invalidToken('time', 'the token was issued in the future');

@@ -1,4 +1,5 @@
 import { type ErrorCode, Refusal } from '../errors.ts';
+import { withoutStack } from './without-stack.ts';
 
 /** The parts of a token check, for who wants to know which one failed. */
 export type TokenCheck =
@@ -24,5 +25,9 @@ export class TokenRefusal extends Refusal {
 }
 
 export function invalidToken(check: TokenCheck, detail: string): TokenRefusal {
-  return new TokenRefusal(check, 'token_invalid', detail);
+  return withoutStack(() => new TokenRefusal(check, 'token_invalid', detail));
+}
+
+export function expiredToken(): TokenRefusal {
+  return withoutStack(() => new TokenRefusal('time', 'token_expired', 'the token has expired'));
 }
