@@ -22,7 +22,8 @@ import { Workspace } from './support/workspace.ts';
 const HELP = `npm run bench:peers -- [options]
 
 Measures the CPU time per authenticated request of Realmgate and of every other gateway that is installed, side by side
-in one run: one worker on core 0, the load and the service on core 1. Each is shown to answer rightly first. Linux only.
+in one run: one worker on core 0, the load on core 1, and the service there or on core 3. Each is shown to answer
+rightly first. Linux only.
 
   --case NAME        known     1,000 tokens in turn, all of them seen before (default)
                      cold      every token is new
@@ -126,12 +127,12 @@ async function run(workspace: Workspace, options: Options, skipped: Record<strin
       `WARNING: other programs use this machine (load average ${machine.loadAverage.toFixed(2)}): figures are noise`,
     );
   }
-  const [gatewayCore, loadCore] = coresToUse();
+  const [gatewayCore, loadCore, serviceCore] = coresToUse();
   say('signing tokens ...');
   const cold = options.case === 'cold' ? await coldTokens(options.algorithm, ISSUER) : null;
   const key = cold?.key ?? (await newSigningKey(options.algorithm));
   const workloads = await prepareWorkloads(options.case, workspace, key, ISSUER, cold);
-  const upstream = await startUpstream(workspace, loadCore);
+  const upstream = await startUpstream(workspace, serviceCore);
   const realm = await publishRealm({ port: 0, issuer: ISSUER, keys: () => [key.jwk] });
   const work: Work = {
     ...{ workspace, core: gatewayCore, upstream: upstream.origin, issuer: ISSUER, realmUrl: realm.url },
@@ -183,19 +184,20 @@ async function run(workspace: Workspace, options: Options, skipped: Record<strin
   }
 }
 
-/** The gateway's core and the load's; null = not pinned. */
-function coresToUse(): [number | null, number | null] {
+/** The gateway's core, the load's and the service's; null = not pinned. */
+function coresToUse(): [number | null, number | null, number | null] {
   if (findProgram('taskset') === null) {
     say('WARNING: no taskset (package util-linux): nothing is pinned to a core');
-    return [null, null];
+    return [null, null, null];
   }
   if (availableParallelism() < 2) {
     say('WARNING: one core only: the gateway shares it with the load');
-    return [0, 0];
+    return [0, 0, 0];
   }
   // What this process does, reading the gateways' logs for one, must not count against their core.
   spawnSync('taskset', ['-a', '-c', '-p', '1', String(process.pid)]);
-  return [0, 1];
+  // With four cores the service has its own, and a second worker has core 2.
+  return [0, 1, availableParallelism() < 4 ? 1 : 3];
 }
 
 function say(line: string): void {

@@ -7,8 +7,10 @@ import { realmgate } from './realmgate.ts';
 
 /** Everything that can be put side by side, in the order of the tables. */
 export const CONTENDERS: readonly Contender[] = [
-  realmgate(false),
-  realmgate(true),
+  realmgate({ description: 'access log off' }),
+  realmgate({ suffix: '-log', description: 'access log on', accessLog: true }),
+  realmgate({ suffix: '-routes', description: '10,000 routes', routes: 10_000 }),
+  realmgate({ suffix: '-two', description: 'two workers', workers: 2 }),
   envoy(true),
   envoy(false),
   haproxy,

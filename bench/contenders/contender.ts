@@ -33,7 +33,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** A gateway to be measured. It is given one core and one worker; its cache, where it has one, holds every token. */
+/** A gateway to be measured. It is given one core and one worker, unless its description says more; its cache, where it has one, holds every token. */
 export interface Contender {
   /** As in `--only`. */
   readonly name: string;

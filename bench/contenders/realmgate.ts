@@ -1,37 +1,65 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { freePort } from '../../test/support/free-port.ts';
 import { startRealmgate } from '../support/realmgate.ts';
 import { ALGORITHMS } from '../support/tokens.ts';
 import type { Contender, Running, Work } from './contender.ts';
 
-/** The real program with one worker. Everything is on that it does by default, the access log as told. */
-export function realmgate(accessLog: boolean): Contender {
-  const name = accessLog ? 'realmgate-log' : 'realmgate';
+export interface RealmgateVariant {
+  /** Behind `realmgate`. */
+  readonly suffix?: string;
+  readonly description: string;
+  readonly accessLog?: boolean;
+  /** How many it has; the one that is called is among them. */
+  readonly routes?: number;
+  /** Two share the cores 0 and 2, so that they need a machine of four: the load and the service have the others. */
+  readonly workers?: 1 | 2;
+}
+
+/** The real program. Everything is on that it does by default, the access log as told. */
+export function realmgate(variant: RealmgateVariant): Contender {
+  const { suffix = '', description, workers = 1 } = variant;
+  const name = `realmgate${suffix}`;
+  const cores = 2 * workers;
   return {
     name,
-    description: accessLog ? 'Realmgate, access log on' : 'Realmgate, access log off',
+    description: `Realmgate, ${description}`,
     checksTokens: true,
     algorithms: ALGORITHMS,
-    find: () => ({ version: version() }),
-    start: (work) => start(name, accessLog, work),
+    find: () =>
+      availableParallelism() >= cores || workers === 1
+        ? { version: version() }
+        : { missing: `it takes ${cores} cores` },
+    start: (work) => start(name, variant, work),
   };
 }
+
+/** Of two workers. */
+const SECOND_CORE = 2;
 
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return `${(JSON.parse(text) as { version: string }).version} on Node ${process.versions.node}`;
 }
 
-async function start(name: string, accessLog: boolean, work: Work): Promise<Running> {
+async function start(name: string, variant: RealmgateVariant, work: Work): Promise<Running> {
+  const { accessLog = false, routes = 1, workers = 1 } = variant;
   const { workspace, core, upstream, issuer, realmUrl, inspect } = work;
   const inspectorPort = inspect ? await freePort() : null;
   const running = await startRealmgate(workspace, name, {
-    core,
+    core: core === null || workers === 1 ? core : `${core},${SECOND_CORE}`,
     nodeOptions: inspectorPort === null ? [] : [`--inspect-port=${inspectorPort}`],
     config: {
-      gateway: { workers: 1, accessLog, timeouts: { drain: '0s' } },
+      gateway: { workers, accessLog, timeouts: { drain: '0s' } },
       realms: [{ name: 'bench', url: realmUrl, issuers: [issuer], clients: ['istio'] }],
-      routes: [{ name: 'api', endpoint: '/api', upstream: [upstream] }],
+      routes: [
+        { name: 'api', endpoint: '/api', upstream: [upstream] },
+        ...Array.from({ length: routes - 1 }, (_, i) => ({
+          name: `route-${i}`,
+          endpoint: `/more/${i}`,
+          upstream: [upstream],
+        })),
+      ],
     },
   });
   return {

@@ -9,8 +9,8 @@ const LAUNCH = fileURLToPath(new URL('../../src/launch.js', import.meta.url));
 export interface RealmgateOptions {
   /** What stands in the configuration file; `dataDir` and the listeners are filled in where it lacks them. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** The only core that its processes may use; null = any. */
-  readonly core?: number | null;
+  /** The only core that its processes may use, or a list; null = any. */
+  readonly core?: number | string | null;
   /** Options of Node, for every process. */
   readonly nodeOptions?: readonly string[];
   /** Takes every line of the log: as it stands, and its `event` where it has one. */

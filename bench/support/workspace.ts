@@ -14,8 +14,8 @@ const PATIENCE = 10_000;
 const ERRORS_KEPT = 4_000;
 
 export interface ProgramOptions {
-  /** The only core it may run on; null = any. */
-  readonly core?: number | null;
+  /** The only core it may run on, or a list of cores as taskset takes it; null = any. */
+  readonly core?: number | string | null;
   readonly env?: NodeJS.ProcessEnv;
   /** Takes the lines of its standard output until it returns false. Without it, and then, they are read and dropped. */
   readonly onLine?: (line: string) => unknown;
