@@ -12,7 +12,12 @@ interface Proxy {
 }
 
 const [name = '', port = '', upstream = '', issuer = '', tokens = '', jwk = ''] = process.argv.slice(2);
-const { createProxyServer } = (await import(name)) as { createProxyServer: (options: object) => Proxy };
+interface Package {
+  createProxyServer: (options: object) => Proxy;
+}
+// Of http-proxy, which is CommonJS, node finds only the default export.
+const loaded = (await import(name)) as Partial<Package> & { readonly default: Package };
+const createProxyServer = loaded.createProxyServer ?? loaded.default.createProxyServer;
 const { Agent } = await import('node:http');
 const proxy = createProxyServer({ target: upstream, agent: new Agent({ keepAlive: true }) });
 const { alg = '', ...key } = JSON.parse(jwk) as JWK;
