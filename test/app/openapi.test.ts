@@ -1,25 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
+import { SourceRepository } from '../control/git/source-repository.ts';
 import { exerciseOpenApi } from '../support/exercise-openapi.ts';
 import { portRange } from '../support/free-port.ts';
 import { RealmServer } from './realm-server.ts';
-import { serve, temporaryFolder } from './serve-process.ts';
-
-/** A repository with a script that takes no request and does not end. */
-function repository(): string {
-  const folder = join(temporaryFolder(), 'program');
-  mkdirSync(folder);
-  writeFileSync(join(folder, 'run.sh'), 'exec sleep 1000\n');
-  const git = (...args: string[]) =>
-    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', '-C', folder, ...args]);
-  git('init', '-q', '-b', 'main');
-  git('add', '-A');
-  git('commit', '-qm', 'program');
-  return pathToFileURL(folder).href;
-}
+import { serve } from './serve-process.ts';
 
 test('every operation of the OpenAPI document, against the real program: none fails, and each answers as documented', async () => {
   const realm = await RealmServer.start();
@@ -38,7 +22,9 @@ test('every operation of the OpenAPI document, against the real program: none fa
   };
   await send('PUT', '/secrets/openai', { data: { key: 'sk-0123456789' } });
   await send('PUT', '/environments/small', { variables: { A: 'b' } });
-  const git = { repository: repository() };
+  const repository = new SourceRepository();
+  repository.commit({ 'run.sh': 'exec sleep 1000\n' }); // takes no request, and does not end
+  const git = { repository: repository.url };
   for (const name of ['a', 'b']) {
     await send('POST', '/services', { name, endpoint: `/${name}`, path: 'run.sh', git, minReplicas: 0 });
   }

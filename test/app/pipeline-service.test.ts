@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
+import { SourceRepository } from '../control/git/source-repository.ts';
 import { portRange } from '../support/free-port.ts';
 import { findPart, requireParts } from '../support/require.ts';
 import { RealmServer } from './realm-server.ts';
-import { serve, temporaryFolder } from './serve-process.ts';
+import { serve } from './serve-process.ts';
 
 const NOTEBOOK = {
   cells: [
@@ -48,15 +45,8 @@ createServer((_request, response) => response.end(JSON.stringify(seen))).listen(
 test.skipIf(!requireParts('papermill'))(
   'a pipeline of bash, python, notebook and js tasks serves once the tasks before are done',
   async () => {
-    const folder = join(temporaryFolder(), 'report');
-    mkdirSync(folder);
-    for (const [name, content] of Object.entries(FILES)) writeFileSync(join(folder, name), content);
-    const git = (...args: string[]) =>
-      execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', '-C', folder, ...args]);
-    git('init', '-q', '-b', 'main');
-    git('add', '-A');
-    git('commit', '-qm', 'report');
-
+    const source = new SourceRepository();
+    source.commit(FILES);
     const realm = await RealmServer.start();
     const { gateway, admin } = await serve({
       realms: [realm.settings],
@@ -79,7 +69,7 @@ test.skipIf(!requireParts('papermill'))(
       type: 'pipeline',
       path: 'pipeline.yaml',
       environment: 'notebooks',
-      git: { repository: pathToFileURL(folder).href },
+      git: { repository: source.url },
     });
 
     const answer = await fetch(`${gateway}/report`, { headers });

@@ -1,11 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import type { ServiceRevision, ServiceView } from '../../src/contracts/service.ts';
+import { SourceRepository } from '../control/git/source-repository.ts';
 import { portRange } from '../support/free-port.ts';
 import { RealmServer } from './realm-server.ts';
 import { runs, serve, type ServeProcess, signal, temporaryFolder, until } from './serve-process.ts';
@@ -33,19 +31,6 @@ interface Expected {
   } | null;
 }
 
-function repository(): string {
-  const folder = join(temporaryFolder(), 'program');
-  mkdirSync(folder);
-  writeFileSync(join(folder, 'server.mjs'), PROGRAM);
-  writeFileSync(join(folder, 'run.sh'), 'exec node server.mjs\n');
-  const git = (...args: string[]) =>
-    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', '-C', folder, ...args]);
-  git('init', '-q', '-b', 'main');
-  git('add', '-A');
-  git('commit', '-qm', 'program');
-  return pathToFileURL(folder).href;
-}
-
 /** Names of the services whose program runs, one for each process. */
 function running(folder: string): string[] {
   const programs = readdirSync('/proc').filter((pid) => {
@@ -69,7 +54,9 @@ function running(folder: string): string[] {
 test('20 times kill -9 in the middle of orders: each start goes on where it was, nothing runs twice, nothing is lost', async () => {
   const realm = await RealmServer.start();
   const folder = temporaryFolder();
-  const git = { repository: repository() };
+  const repository = new SourceRepository();
+  repository.commit({ 'server.mjs': PROGRAM, 'run.sh': 'exec node server.mjs\n' });
+  const git = { repository: repository.url };
   const config = { realms: [realm.settings], services: { local: { portRange: await portRange(60) } } };
   const headers = {
     authorization: `Bearer ${await realm.token({ realm_access: { roles: ['realmgate-admin'] }, exp: Math.floor(Date.now() / 1000) + 3600 })}`,

@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { type Finished, runRealmgate } from '../cli/run-realmgate.ts';
+import { SourceRepository } from '../control/git/source-repository.ts';
 import { freePort, portRange } from '../support/free-port.ts';
 import { ROOT, serve, temporaryFolder } from './serve-process.ts';
 
@@ -18,24 +17,9 @@ createServer((request, response) => {
 }).listen(PORT, '127.0.0.1', () => console.log('listens'));
 `;
 
-/** A repository with a service that says what it is given. */
-function repository(): { url: string; commit(says: string): void } {
-  const folder = join(temporaryFolder(), 'summary');
-  mkdirSync(folder);
-  const git = (...args: string[]): void => {
-    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', '-C', folder, ...args], {
-      stdio: 'pipe',
-    });
-  };
-  const commit = (says: string): void => {
-    writeFileSync(join(folder, 'server.mjs'), SERVER.replace('SAYS', says));
-    writeFileSync(join(folder, 'run.sh'), 'exec node server.mjs\n');
-    git('add', '-A');
-    git('commit', '-qm', says);
-  };
-  git('init', '-q', '-b', 'main');
-  commit('first');
-  return { url: pathToFileURL(folder).href, commit };
+/** A service that says what it is given. */
+function program(says: string): Record<string, string> {
+  return { 'server.mjs': SERVER.replace('SAYS', says), 'run.sh': 'exec node server.mjs\n' };
 }
 
 test('a service from its repository to its end, and back: by the command line and as its clients see it', async () => {
@@ -82,7 +66,8 @@ test('a service from its repository to its end, and back: by the command line an
   expect((await realmgate('services', 'list')).out).toMatch(/^hello .*running/m);
 
   // A second one, with a parameter and a secret.
-  const source = repository();
+  const source = new SourceRepository();
+  source.commit(program('first'));
   const key = join(temporaryFolder(), 'key');
   writeFileSync(key, 'sk-0123456789');
   await realmgate('secrets', 'set', 'openai', '--from-file', `openai-key=${key}`);
@@ -102,7 +87,7 @@ test('a service from its repository to its end, and back: by the command line an
   expect(logs).not.toContain('sk-0123456789');
 
   // Changed code comes with a restart.
-  source.commit('second');
+  source.commit(program('second'));
   expect(await call('/summary')).toMatchObject({ body: { says: 'first' } });
   await realmgate('services', 'restart', 'summary');
   expect(await call('/summary')).toMatchObject({ body: { says: 'second' } });
