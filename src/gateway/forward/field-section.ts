@@ -1,4 +1,4 @@
-import { InvalidResponse } from './invalid-response.ts';
+import { InvalidResponse, OversizedSection } from './invalid-response.ts';
 
 /** The bytes end before the section does. */
 export const INCOMPLETE = -1;
@@ -39,7 +39,7 @@ export class FieldSection {
         this.#count = count;
         return lineEnd(bytes, at, end);
       }
-      if (count === MAX_FIELDS) throw new InvalidResponse(`more than ${MAX_FIELDS} fields`);
+      if (count === MAX_FIELDS) throw new OversizedSection(`more than ${MAX_FIELDS} fields`);
       const nameStart = at;
       while (at < end && IS_TOKEN[bytes[at]!] === 1) at++;
       if (at === end) return INCOMPLETE;

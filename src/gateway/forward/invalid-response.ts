@@ -2,3 +2,6 @@
 export class InvalidResponse extends Error {
   override readonly name = 'InvalidResponse';
 }
+
+/** A section with more fields or bytes than are read. */
+export class OversizedSection extends InvalidResponse {}

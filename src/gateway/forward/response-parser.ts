@@ -3,6 +3,7 @@ import { INCOMPLETE } from './field-section.ts';
 import { InvalidResponse } from './invalid-response.ts';
 import { refuseFramingTrailers, ResponseFraming, type BodyLength } from './response-framing.ts';
 import { SectionReader } from './section-reader.ts';
+import { StatusLine } from './status-line.ts';
 
 const MAX_INFORMATIONAL = 16;
 
@@ -29,6 +30,7 @@ export interface ResponseSink {
  */
 export class ResponseParser {
   readonly #sink: ResponseSink;
+  readonly #line = new StatusLine();
   readonly #section: SectionReader;
   readonly #framing = new ResponseFraming();
   readonly #chunks = new ChunkedDecoder();
@@ -39,7 +41,7 @@ export class ResponseParser {
 
   /** `headBytes`: the largest head, and the largest trailer section. */
   constructor(headBytes: number, sink: ResponseSink) {
-    this.#section = new SectionReader(headBytes);
+    this.#section = new SectionReader(headBytes, this.#line);
     this.#sink = sink;
   }
 
@@ -121,7 +123,8 @@ export class ResponseParser {
   }
 
   #headComplete(more: boolean): void {
-    const { status, reason, fields, minorVersion } = this.#section;
+    const { status, reason, minorVersion } = this.#line;
+    const { fields } = this.#section;
     this.#framing.read(fields, status, minorVersion, this.#toHead);
     if (status < 200) {
       if (status === 101) throw new InvalidResponse('a switch of protocols that was not asked for');

@@ -1,32 +1,40 @@
-import { FieldSection, INCOMPLETE, IS_TEXT, lineEnd } from './field-section.ts';
-import { InvalidResponse } from './invalid-response.ts';
+import { FieldSection, INCOMPLETE } from './field-section.ts';
+import { OversizedSection } from './invalid-response.ts';
 
 const LF = 0x0a;
-const SPACE = 0x20;
-const VERSION = Buffer.from('HTTP/1.', 'latin1');
-/** `HTTP/1.1 200` */
-const STATUS_END = 12;
 const FIRST_HELD = 1024;
 
+/** The first line of a head, which tells requests from responses. */
+export interface StartLine {
+  /** Returns the position behind the line, or INCOMPLETE. Throws when it is not such a line. */
+  scan(bytes: Buffer, start: number, end: number): number;
+  /** Takes what the last complete scan found; `text` is the latin1 text from `offset` on. */
+  read(text: string, offset: number): void;
+}
+
 /**
- * Reads a response head or a trailer section that may arrive in any number of pieces. One that arrives in one
- * piece, as nearly all do, is read where it lies; only an incomplete one is copied aside, up to the limit.
+ * Reads a head or a trailer section that may arrive in any number of pieces. One that arrives in one piece, as nearly
+ * all do, is read where it lies; only an incomplete one is copied aside, up to the limit.
  */
 export class SectionReader {
-  /** What the last complete section held; status, reason and version only after `readHead`. */
-  status = 0;
-  reason = '';
-  minorVersion = 1;
+  /** Of the last complete section. */
   fields: string[] = [];
 
   readonly #limit: number;
+  readonly #startLine: StartLine;
   readonly #section = new FieldSection();
   #held: Buffer | null = null;
   #heldLength = 0;
 
   /** `limit`: the largest section in bytes, its last empty line included. */
-  constructor(limit: number) {
+  constructor(limit: number, startLine: StartLine) {
     this.#limit = limit;
+    this.#startLine = startLine;
+  }
+
+  /** Part of a section was read. */
+  get unfinished(): boolean {
+    return this.#held !== null;
   }
 
   /** Forgets an unfinished section. */
@@ -35,7 +43,10 @@ export class SectionReader {
     this.#heldLength = 0;
   }
 
-  /** Returns the position in `bytes` behind the head, or INCOMPLETE when all was taken. Throws InvalidResponse. */
+  /**
+   * Returns the position in `bytes` behind the head, or INCOMPLETE when all was taken. Throws InvalidResponse, and what
+   * the start line throws.
+   */
   readHead(bytes: Buffer, start: number, end: number): number {
     return this.#read(bytes, start, end, true);
   }
@@ -80,51 +91,18 @@ export class SectionReader {
   }
 
   #parse(bytes: Buffer, start: number, end: number, isHead: boolean): number {
-    const fieldsStart = isHead ? scanStatusLine(bytes, start, end) : start;
+    const fieldsStart = isHead ? this.#startLine.scan(bytes, start, end) : start;
     if (fieldsStart === INCOMPLETE) return INCOMPLETE;
     const behind = this.#section.scan(bytes, fieldsStart, end);
     if (behind === INCOMPLETE) return INCOMPLETE;
     // One native call for the whole section; its strings are slices of that one.
     const text = bytes.toString('latin1', start, behind);
-    if (isHead) {
-      this.minorVersion = digit(bytes[start + 7]!);
-      this.status =
-        digit(bytes[start + 9]!) * 100 + digit(bytes[start + 10]!) * 10 + digit(bytes[start + 11]!);
-      this.reason = text.slice(STATUS_END + 1, fieldsStart - 2 - start);
-    }
+    if (isHead) this.#startLine.read(text, start);
     this.fields = this.#section.strings(text, start);
     return behind;
   }
 }
 
-/** Returns the position behind the status line (RFC 9112 section 4), or INCOMPLETE. */
-function scanStatusLine(bytes: Buffer, start: number, end: number): number {
-  const length = end - start;
-  const known = Math.min(length, VERSION.length);
-  for (let i = 0; i < known; i++) {
-    if (bytes[start + i] !== VERSION[i]) throw new InvalidResponse('not an HTTP/1.x response');
-  }
-  if (length < STATUS_END) return INCOMPLETE;
-  const first = digit(bytes[start + 9]!);
-  if (digit(bytes[start + 7]!) > 1 || bytes[start + 8] !== SPACE) {
-    throw new InvalidResponse('not an HTTP/1.0 or HTTP/1.1 response');
-  }
-  if (first < 1 || first > 5 || digit(bytes[start + 10]!) > 9 || digit(bytes[start + 11]!) > 9) {
-    throw new InvalidResponse('malformed status code');
-  }
-  let at = start + STATUS_END;
-  if (at < end && bytes[at] === SPACE) {
-    at++;
-    while (at < end && IS_TEXT[bytes[at]!] === 1) at++;
-  }
-  return lineEnd(bytes, at, end);
-}
-
-/** The digit's value, or more than 9 for any other byte. */
-function digit(byte: number): number {
-  return (byte - 0x30) >>> 0;
-}
-
-function tooLarge(isHead: boolean): InvalidResponse {
-  return new InvalidResponse(isHead ? 'the head is too large' : 'the trailer section is too large');
+function tooLarge(isHead: boolean): OversizedSection {
+  return new OversizedSection(isHead ? 'the head is too large' : 'the trailer section is too large');
 }
