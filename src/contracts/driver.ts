@@ -92,7 +92,9 @@ export interface LogQuery {
   readonly tail: number | null;
   /** Only this replica; null = all, each line then begins with the replica's id in brackets where there are several. */
   readonly replica: string | null;
-  /** Goes on with new lines until `signal` aborts. */
+  /** Goes on with new lines until `signal` aborts, or, once `over` has, until the last line. */
   readonly follow: boolean;
   readonly signal: AbortSignal;
+  /** Aborts once nothing more will be written. */
+  readonly over: AbortSignal;
 }

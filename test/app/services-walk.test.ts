@@ -109,7 +109,10 @@ test('a service from its repository to its end, and back: by the command line an
 
   // Cancelled, it is gone at once, and its history stays.
   const { id } = JSON.parse((await realmgate('services', 'show', 'summary', '--json')).out) as { id: string };
+  const followed = realmgate('services', 'logs', '-f', 'summary');
   await realmgate('services', 'cancel', 'summary');
+  expect((await followed).out).toMatch(/listens\n(?:.*\n)*\[.*\] \[realmgate\] Stopped\n$/);
+  expect((await realmgate('services', 'logs', '-f', id)).out).toMatch(/Stopped\n$/);
   expect(await call('/summary')).toMatchObject({ status: 404, body: { code: 'no_such_service' } });
   expect((await realmgate('services', 'logs', id)).out).toContain('listens');
   expect((await realmgate('services', 'events', id)).out).toContain('cancelled');

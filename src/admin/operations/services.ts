@@ -160,7 +160,10 @@ export const serviceOperations: readonly ControlOperation[] = [
     role: 'viewer',
     summary: 'Read the logs of a service, also of a past one',
     query: {
-      follow: { kind: 'flag', description: 'Goes on with new lines until the client leaves.' },
+      follow: {
+        kind: 'flag',
+        description: 'Goes on with new lines until the client leaves, or the service is past.',
+      },
       tail: {
         kind: 'number',
         minimum: 0,

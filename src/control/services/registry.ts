@@ -250,8 +250,11 @@ export class Registry {
     return this.#deps.store.events(this.#find(id).id);
   }
 
-  logs(id: string, query: LogQuery): AsyncIterable<string> {
-    return this.#deps.driver.logs(this.#find(id).id, query);
+  /** Followed logs of a past service end with their last line. */
+  logs(id: string, query: Omit<LogQuery, 'over'>): AsyncIterable<string> {
+    const { id: serviceId } = this.#find(id);
+    const over = this.#controllers.get(serviceId)?.over ?? AbortSignal.abort();
+    return this.#deps.driver.logs(serviceId, { ...query, over });
   }
 
   preflight(body: unknown): Promise<readonly Problem[]> {

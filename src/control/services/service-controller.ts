@@ -54,6 +54,7 @@ const CANCELLED = new Refusal('conflict', 'The service was cancelled meanwhile')
 export class ServiceController {
   readonly #deps: ControllerDependencies;
   readonly #cancelled = new AbortController();
+  readonly #over = new AbortController();
   /** Of everything that it started and that may still run, the serving one included. */
   readonly #rollouts = new Map<string, Rollout>();
   #spec: ServiceSpec;
@@ -79,6 +80,11 @@ export class ServiceController {
 
   get spec(): ServiceSpec {
     return this.#spec;
+  }
+
+  /** Aborts once it was cancelled and nothing of it is left, so that its log is whole. */
+  get over(): AbortSignal {
+    return this.#over.signal;
   }
 
   get revision(): number {
@@ -166,8 +172,12 @@ export class ServiceController {
     this.#serving = null;
     this.#reroute();
     this.#wake();
-    await this.#work.catch(() => undefined);
-    await Promise.all([...this.#rollouts.values()].map((rollout) => this.#retire(rollout)));
+    try {
+      await this.#work.catch(() => undefined);
+      await Promise.all([...this.#rollouts.values()].map((rollout) => this.#retire(rollout)));
+    } finally {
+      this.#over.abort();
+    }
   }
 
   /**

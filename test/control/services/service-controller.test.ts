@@ -315,9 +315,11 @@ describe('cancelling', () => {
     expect(controller.origins).toEqual([]);
     await plane.nextLook();
     expect(driver.calls).not.toContain('remove d1');
+    expect(controller.over.aborted).toBe(false);
     plane.busy.clear();
     await done;
     expect(driver.calls).toContain('remove d1');
+    expect(controller.over.aborted).toBe(true);
   });
 
   test('ends a restart in progress, which answers with a conflict', async () => {

@@ -40,7 +40,7 @@ export class Follower {
     this.#waiting = this.#lines.reduce((sum, { text }) => sum + text.length + 1, 0);
   }
 
-  /** All that has come, once something has; nothing when the signal aborts. */
+  /** All that has come, once something has or the signal has aborted. */
   async next(signal: AbortSignal): Promise<Followed[]> {
     while (this.#lines.length === 0 && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<undefined>();
@@ -51,10 +51,10 @@ export class Follower {
       signal.removeEventListener('abort', wake);
     }
     this.#wake = null;
-    if (signal.aborted) return [];
     const lines = this.#lines;
-    if (this.#skipped > 0) {
-      const { at, replica } = lines.at(-1)!;
+    const last = lines.at(-1);
+    if (this.#skipped > 0 && last !== undefined) {
+      const { at, replica } = last;
       const text = `[realmgate] ${this.#skipped} lines were skipped here: this reader is too slow`;
       lines.push({ at, replica, text });
     }

@@ -77,7 +77,7 @@ export class LogStore {
 
   async *read(service: string, query: LogQuery): AsyncGenerator<string, void, void> {
     if (!ID.test(service)) return;
-    const { follow, replica, signal } = query;
+    const { follow, replica, signal, over } = query;
     const follower = new Follower(replica);
     const seen = new Set<string>();
     const format = (from: string, text: string): string => {
@@ -91,8 +91,11 @@ export class LogStore {
         if (signal.aborted) return;
         yield format(from, text);
       }
+      const ending = AbortSignal.any([signal, over]);
       while (follow && !signal.aborted) {
-        for (const line of await follower.next(signal)) yield format(line.replica, line.text);
+        const news = await follower.next(ending);
+        if (news.length === 0) return;
+        for (const line of news) yield format(line.replica, line.text);
       }
     } finally {
       this.#followers.get(service)?.delete(follower);

@@ -5,6 +5,8 @@ import { LogStore } from '../../../../src/control/drivers/local/log-store.ts';
 import { temporaryDirectory } from '../../git/source-repository.ts';
 import { APP, TestDriver, until } from './test-driver.ts';
 
+const { signal: NEVER } = new AbortController();
+
 function store(directory = temporaryDirectory()): LogStore {
   return new LogStore(directory, (_, error) => {
     throw error;
@@ -17,9 +19,8 @@ interface Query {
 }
 
 async function read(logs: LogStore, query: Query = {}): Promise<string[]> {
-  const { signal } = new AbortController();
   const lines: string[] = [];
-  const whole = { tail: null, replica: null, follow: false, signal, ...query };
+  const whole = { tail: null, replica: null, follow: false, signal: NEVER, over: NEVER, ...query };
   for await (const line of logs.read('app', whole)) lines.push(line);
   return lines;
 }
@@ -126,7 +127,7 @@ describe('following', () => {
     onTestFinished(() => clearInterval(writing));
     await until(() => expect(next).toBeGreaterThan(20));
     const { got, stop, done } = follow((signal) =>
-      logs.read('app', { tail: 5, replica: null, follow: true, signal }),
+      logs.read('app', { tail: 5, replica: null, follow: true, signal, over: NEVER }),
     );
     await until(() => expect(got.length).toBeGreaterThan(100));
     expect(got).toEqual(got.map((_, i) => String(Number(got[0]) + i)));
@@ -136,7 +137,9 @@ describe('following', () => {
 
   test('hears of replicas that come later', async () => {
     const logs = store();
-    const { got } = follow((signal) => logs.read('app', { tail: null, replica: null, follow: true, signal }));
+    const { got } = follow((signal) =>
+      logs.read('app', { tail: null, replica: null, follow: true, signal, over: NEVER }),
+    );
     const first = await logs.open('app', 'd1-1');
     first.append(['alone']);
     await until(() => expect(got).toEqual(['alone']));
@@ -149,8 +152,7 @@ describe('following', () => {
   test('too slowly skips lines, and says how many', async () => {
     const logs = store();
     const log = await logs.open('app', 'd1-1');
-    const { signal } = new AbortController();
-    const reader = logs.read('app', { tail: 0, replica: null, follow: true, signal });
+    const reader = logs.read('app', { tail: 0, replica: null, follow: true, signal: NEVER, over: NEVER });
     let begun = false;
     const first = reader.next().then(() => (begun = true));
     await until(async () => {
@@ -175,10 +177,31 @@ describe('following', () => {
     await reader.return();
   });
 
+  test('ends with the last line once nothing more will be written', async () => {
+    const logs = store();
+    const log = await logs.open('app', 'd1-1');
+    log.append(['first']);
+    await log.settled();
+    const over = new AbortController();
+    const query = { tail: null, replica: null, follow: true, signal: NEVER, over: over.signal };
+    const reader = logs.read('app', query);
+    expect(await reader.next()).toEqual({ done: false, value: 'first' });
+    log.append(['last words']);
+    await logs.close('app', log);
+    over.abort();
+    expect(await reader.next()).toEqual({ done: false, value: 'last words' });
+    expect(await reader.next()).toEqual({ done: true, value: undefined });
+    expect(await read(logs)).toEqual(['first', 'last words']);
+    // One that comes too late ends as well.
+    const late: string[] = [];
+    for await (const line of logs.read('app', query)) late.push(line);
+    expect(late).toEqual(['first', 'last words']);
+  });
+
   test('goes on across restarts of a service', async () => {
     const local = await TestDriver.start();
     const { got } = follow((signal) =>
-      local.driver.logs('app', { tail: null, replica: null, follow: true, signal }),
+      local.driver.logs('app', { tail: null, replica: null, follow: true, signal, over: NEVER }),
     );
     await local.deploy({ 'run.sh': 'echo hello; exit 1' });
     await until(() => expect(got.filter((line) => line === 'hello').length).toBeGreaterThanOrEqual(3));

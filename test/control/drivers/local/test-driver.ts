@@ -175,7 +175,13 @@ export class TestDriver {
     const { tail = null, replica = null } = query;
     const { signal } = new AbortController();
     const lines: string[] = [];
-    for await (const line of this.driver.logs(service, { tail, replica, follow: false, signal }))
+    for await (const line of this.driver.logs(service, {
+      tail,
+      replica,
+      follow: false,
+      signal,
+      over: signal,
+    }))
       lines.push(line);
     return lines;
   }
