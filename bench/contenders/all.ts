@@ -1,6 +1,9 @@
+import { apache } from './apache.ts';
 import type { Contender } from './contender.ts';
 import { envoy } from './envoy.ts';
+import { fastifyHttpProxy } from './fastify-http-proxy.ts';
 import { haproxy } from './haproxy.ts';
+import { httpProxy3 } from './http-proxy-3.ts';
 import { httpProxy } from './http-proxy.ts';
 import { nginx } from './nginx.ts';
 import { realmgate } from './realmgate.ts';
@@ -14,8 +17,10 @@ export const CONTENDERS: readonly Contender[] = [
   envoy(true),
   envoy(false),
   haproxy,
-  httpProxy('http-proxy-3'),
-  httpProxy('http-proxy'),
+  apache,
+  fastifyHttpProxy,
+  httpProxy3,
+  httpProxy,
   nginx,
 ];
 

@@ -2,10 +2,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '../../test/support/free-port.ts';
 import { findProgram, versionOf } from '../support/find-program.ts';
-import { descendants } from '../support/proc.ts';
 import { ALGORITHMS } from '../support/tokens.ts';
 import { nginxConfig } from '../support/upstream.ts';
-import { untilAccepting } from '../support/workspace.ts';
+import { untilAccepting, untilChildren } from '../support/workspace.ts';
 import type { Contender, Running, Work } from './contender.ts';
 
 /** Forwards and checks nothing: about the least that a proxy can cost. */
@@ -54,7 +53,7 @@ async function start({ workspace, core, upstream }: Work): Promise<Running> {
   await untilAccepting(port, program);
   return {
     port,
-    workers: descendants(program.pid),
+    workers: await untilChildren(program),
     others: [program.pid],
     inspectorPort: null,
     stop: () => program.stop(),

@@ -1,10 +1,10 @@
-import { createServer } from 'node:http';
-import { importJWK, type JWK, jwtVerify } from 'jose';
-import { LRUCache } from 'lru-cache';
+import { Agent, createServer } from 'node:http';
+import type { JWK } from 'jose';
+import { tokenGuard } from './token-guard.ts';
 
 /**
- * What a Node programmer puts together: `node http-proxy-server.ts PACKAGE PORT UPSTREAM ISSUER TOKENS JWK` checks
- * tokens with jose, keeps the good ones with lru-cache, and forwards with PACKAGE (http-proxy or http-proxy-3).
+ * What a Node programmer puts together: `node http-proxy-server.ts PACKAGE PORT UPSTREAM ISSUER TOKENS JWK` forwards
+ * with PACKAGE (http-proxy or http-proxy-3) what comes with a good token.
  */
 interface Proxy {
   web(request: unknown, response: unknown, options: object): void;
@@ -18,23 +18,8 @@ interface Package {
 // Of http-proxy, which is CommonJS, node finds only the default export.
 const loaded = (await import(name)) as Partial<Package> & { readonly default: Package };
 const createProxyServer = loaded.createProxyServer ?? loaded.default.createProxyServer;
-const { Agent } = await import('node:http');
 const proxy = createProxyServer({ target: upstream, agent: new Agent({ keepAlive: true }) });
-const { alg = '', ...key } = JSON.parse(jwk) as JWK;
-const publicKey = await importJWK(key, alg);
-const known = new LRUCache<string, number>({ max: Number(tokens) });
-
-/** Until when the token is good, in ms; 0 = it is not. */
-async function goodUntil(token: string): Promise<number> {
-  try {
-    const { payload } = await jwtVerify(token, publicKey, { issuer, algorithms: [alg] });
-    const until = (payload.exp ?? 0) * 1000;
-    known.set(token, until);
-    return until;
-  } catch {
-    return 0;
-  }
-}
+const isGood = await tokenGuard({ jwk: JSON.parse(jwk) as JWK, issuer, tokens: Number(tokens) });
 
 proxy.on('error', (_error, _request, response) => {
   const answer = response as { writableEnded: boolean; writeHead(status: number): void; end(): void };
@@ -44,9 +29,8 @@ proxy.on('error', (_error, _request, response) => {
 });
 
 createServer((request, response) => {
-  const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-  const forward = (until: number): void => {
-    if (until <= Date.now()) {
+  const forward = (good: boolean): void => {
+    if (!good) {
       response.writeHead(401).end();
       return;
     }
@@ -54,7 +38,7 @@ createServer((request, response) => {
     delete request.headers.authorization;
     proxy.web(request, response, {});
   };
-  const until = known.get(token);
-  if (until === undefined) void goodUntil(token).then(forward);
-  else forward(until);
+  const good = isGood(request.headers.authorization);
+  if (typeof good === 'boolean') forward(good);
+  else void good.then(forward);
 }).listen(Number(port), '127.0.0.1');

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { descendants } from './proc.ts';
 
 /** How long a program may take to end after SIGTERM, in ms; then it is killed. */
 const PATIENCE = 10_000;
@@ -113,6 +114,16 @@ export async function untilAccepting(port: number, program: Program, patience = 
   while (!(await accepts(port))) {
     if (!program.running) throw new Error(`it ended at once: ${program.errors()}`);
     if (Date.now() > deadline) throw new Error(`it does not listen: ${program.errors()}`);
+    await delay(20);
+  }
+}
+
+/** The child processes of a server that listens before it forks them, as soon as there are any. Linux only. */
+export async function untilChildren(program: Program): Promise<number[]> {
+  for (;;) {
+    const children = descendants(program.pid);
+    if (children.length > 0) return children;
+    if (!program.running) throw new Error(`it ended at once: ${program.errors()}`);
     await delay(20);
   }
 }

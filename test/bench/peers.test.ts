@@ -338,6 +338,24 @@ describe('contenders', () => {
   });
 });
 
+describe.skipIf(!linux)('a contender that is installed', () => {
+  const others = CONTENDERS.filter(({ name, find }) => !name.startsWith('realmgate') && 'version' in find());
+
+  test.each(others)('$name answers rightly', async (contender) => {
+    const made = workspace();
+    const key = await newSigningKey('RS256');
+    const { origin } = await startUpstream(made, null);
+    const running = await contender.start({
+      ...{ workspace: made, core: null, upstream: origin, issuer: ISSUER, realmUrl: ISSUER },
+      ...{ jwk: key.jwk, pem: key.pem, tokens: 10, inspect: false },
+    });
+
+    expect(running.workers).not.toEqual([]);
+    expect(await faultsOf(running.port, contender.checksTokens, key, ISSUER)).toEqual([]);
+    await running.stop();
+  });
+});
+
 describe.skipIf(!linux)('bench:peers', () => {
   const script = fileURLToPath(new URL('../../bench/peers.ts', import.meta.url));
 
