@@ -90,6 +90,7 @@ async function compose(
 ): Promise<App> {
   const { dataDir, embeddedRealm, gateway } = settings;
   let stopping = false;
+  const insisted = new AbortController();
   await prepareDataDir(dataDir);
 
   const realms = new Realms({ dataDir, log }, (snapshots) => {
@@ -191,7 +192,12 @@ async function compose(
   teardown.add(() => realms.stop());
   teardown.add(() => health.stop());
   teardown.add(() => reloads.close());
-  teardown.add(() => pool.stop(reloads.current.gateway.timeouts.drain + DRAIN_MARGIN));
+  teardown.add(async () => {
+    const { drain } = reloads.current.gateway.timeouts;
+    const over = AbortSignal.any([insisted.signal, AbortSignal.timeout(drain)]);
+    const answered = admin.then((server) => server.drain(over)).catch(() => undefined); // it never came up
+    await Promise.all([pool.stop(drain + DRAIN_MARGIN), answered]);
+  });
 
   const startRealms = async (): Promise<void> => {
     await embedded;
@@ -229,7 +235,10 @@ async function compose(
       void reloads.close(); // none begins; one in progress is not worth delaying the drain
       return teardown.run();
     },
-    cut: () => pool.kill(),
+    cut: () => {
+      insisted.abort();
+      pool.kill();
+    },
   };
 }
 

@@ -87,7 +87,7 @@ export interface Call {
   readonly actor: string;
   /** The answer's head only is wanted. */
   readonly head: boolean;
-  /** Aborts when nobody reads the answer any more: the client left, or the server closes. */
+  /** Aborts when nobody reads the answer any more: the client left, or the program ends. */
   readonly signal: AbortSignal;
 }
 

@@ -6,6 +6,7 @@ import { Refusal } from '../errors.ts';
 import { type AdminAccess, permit, readToken } from './access.ts';
 import { checkBodyType, readBody } from './body.ts';
 import { documentOperations } from './documents.ts';
+import type { Drain } from './drain.ts';
 import type { Call, Operation, ProcessApi, Result } from './operation.ts';
 import { type Found, OperationIndex } from './operation-index.ts';
 import { healthOperations } from './operations/health.ts';
@@ -39,17 +40,18 @@ declare module 'fastify' {
 }
 
 /**
- * Serves all operations, and refuses everything else; who may not know what there is learns nothing of it. `closing`
- * aborts when the server closes. Fastify matches no path: a route for each operation would cost every start.
+ * Serves all operations, and refuses everything else; who may not know what there is learns nothing of it. Once the
+ * drain has begun, only probes are answered. Fastify matches no path: a route for each operation would cost every start.
  */
-export function installRoutes(app: FastifyInstance, backends: Backends, closing: AbortSignal): void {
+export function installRoutes(app: FastifyInstance, backends: Backends, drain: Drain): void {
   const indexOf = indexes();
   app.decorateRequest('found', null);
   app.decorateRequest('actor', '');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const path = pathOf(request);
+    if (isOfApi(path)) drain.admit(reply.raw);
     const index = await indexOf(path);
     const found = index.find(request.method, path);
     request.found = found;
@@ -70,8 +72,8 @@ export function installRoutes(app: FastifyInstance, backends: Backends, closing:
   });
   app.all('*', { exposeHeadRoute: false }, async (request, reply) => {
     const { operation, target } = request.found!;
-    const call = callOf(request, reply, { operation, target }, closing);
-    return send(reply, await carryOut(operation, backends, call), backends.log);
+    const call = callOf(request, reply, { operation, target }, drain.begun);
+    return send(reply, await drain.inTime(carryOut(operation, backends, call)), backends.log);
   });
 }
 
@@ -115,7 +117,7 @@ function callOf(
   request: FastifyRequest,
   reply: FastifyReply,
   { operation, target }: Found,
-  closing: AbortSignal,
+  ending: AbortSignal,
 ): Call {
   const left = new AbortController();
   reply.raw.once('close', () => left.abort());
@@ -125,7 +127,7 @@ function callOf(
     body: readBody(Buffer.isBuffer(request.body) ? request.body : null, operation),
     actor: request.actor,
     head: request.method === 'HEAD',
-    signal: AbortSignal.any([left.signal, closing]),
+    signal: AbortSignal.any([left.signal, ending]),
   };
 }
 

@@ -3,6 +3,7 @@ import type { ListenAddress } from '../contracts/settings.ts';
 import { type ErrorCode, Refusal } from '../errors.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
 import { answerClientError } from './client-error.ts';
+import { Drain } from './drain.ts';
 import { refuse } from './refuse.ts';
 import { type Backends, installRoutes } from './routing.ts';
 
@@ -13,11 +14,16 @@ export interface AdminDependencies extends Backends {
 export interface AdminServer {
   /** Origin that is bound, such as `http://127.0.0.1:8081`. */
   readonly url: string;
-  /** Stops accepting, and ends followed logs; requests in progress get a second to end. */
+  /**
+   * From now on only probes are answered, and followed logs end. Resolves once every other request in progress has its
+   * answer; one that has none when `over` aborts is refused.
+   */
+  drain(over: AbortSignal): Promise<void>;
+  /** Stops accepting, and drains what was not; answers that are on their way get a second to arrive. */
   close(): Promise<void>;
 }
 
-/** Milliseconds that requests in progress have when the server closes. */
+/** Milliseconds that answers have to arrive when the server closes. */
 const CLOSE_PATIENCE = 1000;
 
 /** Bytes of a request's body; more than every secret may have. */
@@ -53,16 +59,16 @@ export async function startAdmin(dependencies: AdminDependencies): Promise<Admin
       void refuse(request, reply, new Refusal('malformed_request', 'The URL is not valid'), '');
     },
   });
-  const closing = new AbortController();
+  const drain = new Drain();
   installErrors(app, dependencies);
-  installRoutes(app, dependencies, closing.signal);
+  installRoutes(app, dependencies, drain);
   app.addHook('preClose', (done) => {
-    closing.abort();
+    void drain.run(AbortSignal.abort());
     setTimeout(() => app.server.closeAllConnections(), CLOSE_PATIENCE).unref();
     done();
   });
   await app.listen({ host: dependencies.listen.host, port: dependencies.listen.port });
-  return { url: boundUrl(app), close: () => app.close() };
+  return { url: boundUrl(app), drain: (over) => drain.run(over), close: () => app.close() };
 }
 
 function installErrors(app: FastifyInstance, dependencies: AdminDependencies): void {

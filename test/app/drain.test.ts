@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 
+import { SourceRepository, temporaryDirectory } from '../control/git/source-repository.ts';
 import { portRange } from '../support/free-port.ts';
 import { RealmServer } from './realm-server.ts';
 import { ROOT, runs, serve, servicesOf, type ServeProcess, until } from './serve-process.ts';
@@ -224,6 +226,62 @@ describe('a drain', () => {
 
     expect(await process.exited).toEqual({ code: 0, signal: null });
     expect(processes.filter(runs)).toEqual([]);
+  });
+});
+
+describe('the admin API', () => {
+  /** A restart in progress, of a service that is not ready before `open` was called. */
+  async function startRestart(drain: string) {
+    const realm = await RealmServer.start();
+    const gate = join(temporaryDirectory(), 'open');
+    const source = new SourceRepository();
+    source.commit({
+      // It takes longer than what a listener gives to answers that are on their way.
+      'run.sh': `until [ -e '${gate}' ]; do sleep 0.05; done; sleep 1.5; exec node server.mjs`,
+      'server.mjs':
+        "import { createServer } from 'node:http'; createServer((_, a) => a.end()).listen(process.env.PORT, '127.0.0.1');",
+    });
+    const running = await serve({
+      realms: [realm.settings],
+      gateway: { timeouts: { drain } },
+      services: { local: { portRange: await portRange() } },
+    });
+    const token = await realm.token({ realm_access: { roles: ['realmgate-developer'] } });
+    const ask = (method: string, path: string, body?: object): Promise<Response> =>
+      fetch(`${running.admin}/api/v1/services${path}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+    const git = { repository: source.url };
+    await ask('POST', '', { name: 'slow', endpoint: '/slow', path: 'run.sh', git });
+    const logs = (await ask('GET', '/slow/logs?follow=true')).body!.pipeThrough(new TextDecoderStream());
+    const reader = logs.getReader();
+    expect((await reader.read()).value).toContain('Starts');
+    const restart = ask('POST', '/slow/restart');
+    await until(async () => (await (await ask('GET', '/slow/events')).text()).includes('"restart"'));
+    return { ...running, ask, restart, reader, open: () => writeFileSync(gate, '') };
+  }
+
+  test('answers what it was asked before, and nothing that comes later', async () => {
+    const { process, ask, restart, reader, open } = await startRestart('20s');
+
+    process.kill('SIGTERM');
+
+    await until(async () => (await ask('GET', '/slow')).status === 503);
+    while (!(await reader.read()).done); // a cut would reject
+    open();
+    expect(await (await restart).json()).toMatchObject({ name: 'slow', status: 'running' });
+    expect(await process.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('refuses what is not done when the drain time is over', async () => {
+    const { process, restart } = await startRestart('300ms');
+
+    process.kill('SIGTERM');
+
+    expect(await (await restart).json()).toMatchObject({ status: 503, code: 'service_unavailable' });
+    expect(await process.exited).toEqual({ code: 0, signal: null });
   });
 });
 
