@@ -1,35 +1,26 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { CONTENDERS, REFERENCE } from './contenders/all.ts';
-import type { Contender, Work } from './contenders/contender.ts';
-import { coldTokens } from './peers/cold-tokens.ts';
-import { markdownReport, rowsOf, tableOf, thisMachine, type RunFacts } from './peers/report.ts';
-import { describeContender, measureAll, measureCold } from './peers/rounds.ts';
-import { CASES, prepareWorkloads } from './peers/workloads.ts';
-import { findProgram } from './support/find-program.ts';
-import { loadProgram } from './support/load.ts';
+import { CONTENDERS } from './contenders/all.ts';
+import { describeContender, type Contender } from './contenders/contender.ts';
+import type { Case, CaseResult } from './peers/case.ts';
+import { CASES } from './peers/cases.ts';
+import { runsTable, textOf, writeReport, type CaseReport } from './peers/results.ts';
+import { coresToUse, type Cores } from './support/cores.ts';
+import { thisMachine } from './support/machine.ts';
 import { numberOption, runProgram, wordOption, WrongUsage } from './support/options.ts';
-import { publishRealm } from './support/realm.ts';
-import { ALGORITHMS, newSigningKey } from './support/tokens.ts';
-import { startUpstream } from './support/upstream.ts';
+import { ALGORITHMS } from './support/tokens.ts';
 import { Workspace } from './support/workspace.ts';
 
 const HELP = `npm run bench:peers -- [options]
 
-Measures the CPU time per authenticated request of Realmgate and of every other gateway that is installed, side by side
-in one run: one worker on core 0, the load on core 1, and the service there or on core 3. Each is shown to answer
-rightly first. Linux only.
+Puts Realmgate and every other gateway that is installed to the same work, side by side in one run: one worker on core
+0, the load on core 1, and the service there or on core 3. Each is shown to answer rightly first. Linux only.
 
-  --case NAME        known     1,000 tokens in turn, all of them seen before (default)
-                     cold      every token is new
-                     hostile   random, malformed, expired, foreign and forged tokens, each by itself
-                     stream    answers and uploads of 1 MiB
+  --case NAME        ${CASES.map(({ name, help }) => `${name.padEnd(10)}  ${help}`).join('\n                     ')}
+                     all         one after the other
   --only NAMES       only these, with commas: ${CONTENDERS.map(({ name }) => name).join(', ')}
+  --runs N           the whole case so many times, everything started anew (default 1)
   --rounds N         measured rounds, all contenders in turn in each (default 3)
   --seconds N        length of each (default 5)
   --warmup N         seconds before the first (default 3)
@@ -37,16 +28,13 @@ rightly first. Linux only.
   --algorithm NAME   of the signatures: ${ALGORITHMS.join(', ')} (default RS256)
   --profile          profile the worker during the measured rounds, with --only realmgate: prints where its time goes,
                      and leaves a .cpuprofile in the temporary folder. The figures then include the profiler
-  --out FOLDER       where results go as JSON and Markdown (default bench/results)
+  --out FOLDER       where results go as JSON, Markdown and SVG (default bench/results)
+  --publish          without a date in the files' names, in the place of what was published before
 
 Exits 1 when a contender answers wrongly or a request fails, 64 on wrong usage.
 `;
 
-const ISSUER = 'http://realm.bench/auth/realms/bench';
-
-interface Options extends ReturnType<typeof readOptions> {
-  readonly contenders: readonly Contender[];
-}
+type Options = ReturnType<typeof readOptions>;
 
 function readOptions(args: string[]) {
   const { values } = parseArgs({
@@ -54,6 +42,7 @@ function readOptions(args: string[]) {
     options: {
       case: { type: 'string', default: 'known' },
       only: { type: 'string' },
+      runs: { type: 'string', default: '1' },
       rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '5' },
       warmup: { type: 'string', default: '3' },
@@ -61,6 +50,7 @@ function readOptions(args: string[]) {
       algorithm: { type: 'string', default: 'RS256' },
       profile: { type: 'boolean', default: false },
       out: { type: 'string', default: fileURLToPath(new URL('results', import.meta.url)) },
+      publish: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -71,10 +61,13 @@ function readOptions(args: string[]) {
   if (values.profile && !(wanted.length === 1 && wanted[0]!.name.startsWith('realmgate'))) {
     throw new WrongUsage('--profile looks at one Realmgate: add --only realmgate or --only realmgate-log');
   }
+  if (values.profile && values.publish) throw new WrongUsage('--profile gives no figures to --publish');
+  const chosen = wordOption('case', values.case, [...CASES.map(({ name }) => name), 'all']);
   return {
     help: values.help,
-    case: wordOption('case', values.case, CASES),
+    cases: CASES.filter(({ name }) => chosen === 'all' || name === chosen),
     wanted,
+    runs: numberOption('runs', values.runs, 1, 100),
     rounds: numberOption('rounds', values.rounds, 1, 100),
     seconds: numberOption('seconds', values.seconds, 1, 600),
     warmup: numberOption('warmup', values.warmup, 0, 600),
@@ -82,6 +75,7 @@ function readOptions(args: string[]) {
     algorithm: wordOption('algorithm', values.algorithm, ALGORITHMS),
     profile: values.profile,
     out: values.out,
+    publish: values.publish,
   };
 }
 
@@ -92,112 +86,80 @@ await runProgram('bench:peers', async () => {
     return 0;
   }
   if (!existsSync('/proc/self/stat')) throw new Error('this needs Linux: CPU time is read from /proc');
-  const skipped: Record<string, string> = {};
-  const contenders = options.wanted.filter((contender) => {
-    const reason = whySkipped(contender, options);
-    if (reason === null) return true;
-    skipped[contender.name] = reason;
-    say(`SKIPPED ${contender.name}: ${reason}`);
-    return false;
-  });
-  if (contenders.length === 0) throw new Error('none of the contenders is installed');
-  const workspace = new Workspace();
-  try {
-    return await run(workspace, { ...options, contenders }, skipped);
-  } finally {
-    await workspace.close();
-  }
+  const cores = coresToUse(say);
+  let faults = 0;
+  for (const each of options.cases) faults += await runCase(each, options, cores);
+  return faults === 0 ? 0 : 1;
 });
 
-function whySkipped(
-  { find, algorithms, checksTokens }: Contender,
-  options: ReturnType<typeof readOptions>,
-): string | null {
-  const found = find();
-  if ('missing' in found) return found.missing;
-  if (!algorithms.includes(options.algorithm)) return `it knows no ${options.algorithm}`;
-  if (!checksTokens && ['cold', 'hostile'].includes(options.case)) return 'it checks no tokens';
-  return null;
-}
-
-async function run(workspace: Workspace, options: Options, skipped: Record<string, string>): Promise<number> {
-  const machine = thisMachine();
+/** Resolves to the number of faults. */
+async function runCase(chosen: Case, options: Options, cores: Cores): Promise<number> {
+  const skipped: Record<string, string> = {};
+  const contenders: Contender[] = [];
+  for (const contender of options.wanted) {
+    // What a case is not about is no news; what is missing for it is.
+    if (!(chosen.contenders?.includes(contender.name) ?? true)) continue;
+    const reason = whySkipped(contender, chosen, options);
+    if (reason === null) contenders.push(contender);
+    else {
+      skipped[contender.name] = reason;
+      say(`SKIPPED ${contender.name}: ${reason}`);
+    }
+  }
+  if (contenders.length === 0) throw new Error(`none of the contenders of the case ${chosen.name} is there`);
+  const [date, machine] = [new Date(), thisMachine()];
   if (machine.loadAverage > 0.5) {
     say(
       `WARNING: other programs use this machine (load average ${machine.loadAverage.toFixed(2)}): figures are noise`,
     );
   }
-  const [gatewayCore, loadCore, serviceCore] = coresToUse();
-  say('signing tokens ...');
-  const cold = options.case === 'cold' ? await coldTokens(options.algorithm, ISSUER) : null;
-  const key = cold?.key ?? (await newSigningKey(options.algorithm));
-  const workloads = await prepareWorkloads(options.case, workspace, key, ISSUER, cold);
-  const upstream = await startUpstream(workspace, serviceCore);
-  const realm = await publishRealm({ port: 0, issuer: ISSUER, keys: () => [key.jwk] });
-  const work: Work = {
-    ...{ workspace, core: gatewayCore, upstream: upstream.origin, issuer: ISSUER, realmUrl: realm.url },
-    ...{ jwk: key.jwk, pem: key.pem, inspect: options.profile },
-    tokens: Math.max(...workloads.map(({ tokens }) => tokens)),
-  };
-  const settings = { workspace, core: loadCore, connections: options.connections };
-  const each = { ...options, work, key, settings, say };
-  try {
-    const measurements =
-      options.case === 'cold' ? await measureCold(each, workloads[0]!) : await measureAll(each, workloads);
-    const { case: name, algorithm, rounds, seconds, connections } = options;
-    const facts: RunFacts = {
-      ...{
-        case: name,
-        algorithm,
-        rounds,
-        seconds,
-        connections,
-        load: loadProgram(),
-        upstream: upstream.kind,
-      },
-      contenders: Object.fromEntries(
-        options.contenders.map((contender) => [contender.name, describeContender(contender)]),
-      ),
-      skipped,
-    };
-    const moves = new Map(workloads.map((workload) => [workload.name, workload.moves]));
-    const rows = rowsOf(measurements, moves, REFERENCE);
-    process.stdout.write(`\n${tableOf(rows, REFERENCE)}\n\n`);
-    if (!options.profile) {
-      const date = new Date();
-      const file = join(options.out, `peers-${name}-${date.toISOString().replaceAll(':', '')}`);
-      await mkdir(options.out, { recursive: true });
-      await writeFile(`${file}.md`, markdownReport(facts, machine, date, rows, REFERENCE));
-      await writeFile(
-        `${file}.json`,
-        JSON.stringify({ date, machine, ...facts, rows, measurements }, null, 2),
-      );
-      say(`written: ${file}.md and .json`);
+  const runs: CaseResult[] = [];
+  for (let run = 1; run <= options.runs; run++) {
+    say(`${chosen.name}${options.runs === 1 ? '' : `, run ${run} of ${options.runs}`}`);
+    const workspace = new Workspace();
+    try {
+      const result = await chosen.run({ workspace, contenders, options, cores, say });
+      process.stdout.write(`\n${textOf(result)}\n\n`);
+      runs.push(result);
+    } finally {
+      await workspace.close();
     }
-    const faults = rows.flatMap(({ contender, workload, faults }) =>
-      faults.map((fault) => `${contender}, ${workload}: ${fault}`),
-    );
-    for (const fault of faults) say(`WRONG: ${fault}`);
-    return faults.length === 0 ? 0 : 1;
-  } finally {
-    await realm.close();
   }
+  const many = runsTable(runs);
+  if (many !== null) process.stdout.write(`${many}\n\n`);
+  const described = contenders.map((contender) => [contender.name, describeContender(contender)] as const);
+  const faults = runs.flatMap((result) => result.faults);
+  for (const fault of faults) say(`WRONG: ${fault}`);
+  const report = {
+    case: chosen.name,
+    date,
+    machine,
+    contenders: Object.fromEntries(described),
+    skipped,
+    runs,
+  };
+  await write(report, options, faults.length > 0);
+  return faults.length;
 }
 
-/** The gateway's core, the load's and the service's; null = not pinned. */
-function coresToUse(): [number | null, number | null, number | null] {
-  if (findProgram('taskset') === null) {
-    say('WARNING: no taskset (package util-linux): nothing is pinned to a core');
-    return [null, null, null];
+async function write(report: CaseReport, { profile, publish, out }: Options, faulty: boolean): Promise<void> {
+  if (profile) return;
+  if (publish && faulty) {
+    say('not published: there are faults');
+    return;
   }
-  if (availableParallelism() < 2) {
-    say('WARNING: one core only: the gateway shares it with the load');
-    return [0, 0, 0];
-  }
-  // What this process does, reading the gateways' logs for one, must not count against their core.
-  spawnSync('taskset', ['-a', '-c', '-p', '1', String(process.pid)]);
-  // With four cores the service has its own, and a second worker has core 2.
-  return [0, 1, availableParallelism() < 4 ? 1 : 3];
+  const dated = publish ? '' : `-${report.date.toISOString().replaceAll(':', '')}`;
+  const file = await writeReport(out, `peers-${report.case}${dated}`, report);
+  say(`written: ${file}.md, .json and .svg`);
+}
+
+/** Null = it takes part. */
+function whySkipped(contender: Contender, chosen: Case, { algorithm }: Options): string | null {
+  const found = contender.find();
+  if ('missing' in found) return found.missing;
+  if (!contender.algorithms.includes(algorithm)) return `it knows no ${algorithm}`;
+  if (chosen.checksTokens && !contender.checksTokens) return 'it checks no tokens';
+  return null;
 }
 
 function say(line: string): void {

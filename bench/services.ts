@@ -3,13 +3,14 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { markdownTable, thisMachine } from './peers/report.ts';
+import { thisMachine } from './support/machine.ts';
 import { listing } from './services/listing.ts';
 import { manyServices } from './services/many.ts';
 import type { PartContext, PartResult } from './services/part.ts';
 import { startTimes } from './services/start-times.ts';
 import { zeroFailures } from './services/zero-failures.ts';
 import { numberOption, runProgram, WrongUsage } from './support/options.ts';
+import { requirementTable } from './support/requirement.ts';
 import { Workspace } from './support/workspace.ts';
 
 type Part = (context: PartContext, options: { readonly workers: number }) => Promise<PartResult>;
@@ -77,13 +78,7 @@ async function run(names: readonly string[], workers: number, out: string): Prom
     }
   }
   const requirements = results.flatMap((result) => result.requirements);
-  const lines = requirements.map(({ what, limit, measured, met }) => [
-    what,
-    limit,
-    measured,
-    met ? 'met' : 'MISSED',
-  ]);
-  process.stdout.write(`\n${markdownTable(['promised', 'limit', 'measured', ''], lines, 4)}\n\n`);
+  process.stdout.write(`\n${requirementTable(requirements)}\n\n`);
   const date = new Date();
   const file = join(out, `services-${date.toISOString().replaceAll(':', '')}.json`);
   await mkdir(out, { recursive: true });

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { markdownTable } from './peers/report.ts';
+import { markdownTable } from './support/markdown-table.ts';
 import { soak, type SoakReport } from './soak/run.ts';
 import { numberOption, runProgram } from './support/options.ts';
 import { Workspace } from './support/workspace.ts';

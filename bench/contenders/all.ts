@@ -23,6 +23,3 @@ export const CONTENDERS: readonly Contender[] = [
   httpProxy,
   nginx,
 ];
-
-/** The contender that the others are compared with. */
-export const REFERENCE = 'envoy';

@@ -48,3 +48,9 @@ export interface Contender {
 }
 
 export type Found = { readonly version: string } | { readonly missing: string };
+
+/** What it is, with the installed version. */
+export function describeContender({ description, find }: Contender): string {
+  const found = find();
+  return 'version' in found ? `${description}, ${found.version}` : description;
+}

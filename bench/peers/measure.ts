@@ -1,4 +1,4 @@
-import type { Contender, Running, Work } from '../contenders/contender.ts';
+import type { Contender, Running } from '../contenders/contender.ts';
 import { runLoad, type LoadResult } from '../support/load.ts';
 import { cpuTime, type CpuTime } from '../support/proc.ts';
 import type { Workspace } from '../support/workspace.ts';
@@ -65,20 +65,4 @@ export function faultOf(load: LoadResult, expect: Workload['expect']): string | 
 
 function difference(after: CpuTime, before: CpuTime): CpuTime {
   return { user: after.user - before.user, system: after.system - before.system };
-}
-
-/**
- * Starts the contender, calls `use` with it and stops it again, whatever happens.
- */
-export async function withContender<T>(
-  contender: Contender,
-  work: Work,
-  use: (running: Running) => Promise<T>,
-): Promise<T> {
-  const running = await contender.start(work);
-  try {
-    return await use(running);
-  } finally {
-    await running.stop();
-  }
 }

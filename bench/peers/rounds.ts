@@ -1,22 +1,16 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Contender, Running, Work } from '../contenders/contender.ts';
+import { describeContender, type Contender, type Running, type Work } from '../contenders/contender.ts';
 import { startProfiler, topFunctions, type CpuProfile } from '../support/profile.ts';
 import type { SigningKey } from '../support/tokens.ts';
-import { faultsOf } from './correctness.ts';
-import { measure, withContender, type Measurement, type MeasureOptions } from './measure.ts';
+import type { CaseOptions } from './case.ts';
+import { measure, type Measurement, type MeasureOptions } from './measure.ts';
+import { startProven, withContender } from './started.ts';
 import { prepareWorkloads, type Workload } from './workloads.ts';
 
-export interface RoundOptions {
+export interface RoundOptions extends Pick<CaseOptions, 'rounds' | 'seconds' | 'warmup' | 'profile'> {
   readonly contenders: readonly Contender[];
-  readonly rounds: number;
-  /** Of each measurement. */
-  readonly seconds: number;
-  /** Seconds before the first one. */
-  readonly warmup: number;
-  /** Profile the worker of the only contender, during the measurements alone. */
-  readonly profile: boolean;
   readonly work: Work;
   readonly key: SigningKey;
   readonly settings: Omit<MeasureOptions, 'seconds'>;
@@ -29,13 +23,11 @@ export async function measureAll(
   options: RoundOptions,
   workloads: readonly Workload[],
 ): Promise<Measurement[]> {
-  const { contenders, rounds, seconds, warmup, profile, work, settings, say } = options;
+  const { contenders, rounds, seconds, warmup, profile, work, key, settings, say } = options;
   const started: { contender: Contender; running: Running }[] = [];
   for (const contender of contenders) {
     say(`starting ${contender.name}: ${describeContender(contender)}`);
-    const running = await contender.start(work);
-    await proveCorrect(contender, running, options);
-    started.push({ contender, running });
+    started.push({ contender, running: await startProven(contender, work, key) });
   }
   const cells = started.flatMap((pair) => workloads.map((workload) => ({ ...pair, workload })));
   if (warmup > 0) {
@@ -66,8 +58,7 @@ export async function measureCold(options: RoundOptions, workload: Workload): Pr
   const measurements: Measurement[] = [];
   for (let round = 1; round <= rounds; round++) {
     for (const contender of contenders) {
-      await withContender(contender, work, async (running) => {
-        await proveCorrect(contender, running, options);
+      await withContender(contender, work, key, async (running) => {
         if (warmup > 0) {
           await measure(contender, running, known!, { ...settings, seconds: warmup });
           // Forged tokens go the way of new ones up to the signature, and leave nothing in a cache.
@@ -82,15 +73,6 @@ export async function measureCold(options: RoundOptions, workload: Workload): Pr
     }
   }
   return measurements;
-}
-
-async function proveCorrect(
-  contender: Contender,
-  { port }: Running,
-  { key, work }: RoundOptions,
-): Promise<void> {
-  const faults = await faultsOf(port, contender.checksTokens, key, work.issuer);
-  if (faults.length > 0) throw new Error(`${contender.name} answers wrongly: ${faults.join('; ')}`);
 }
 
 function profiled({ workers, inspectorPort }: Running): [pid: number, port: number] {
@@ -108,12 +90,6 @@ async function showProfile(profile: CpuProfile, say: (line: string) => void): Pr
     );
   }
   say(`profile: ${file}`);
-}
-
-/** What it is, with the installed version. */
-export function describeContender({ description, find }: Contender): string {
-  const found = find();
-  return 'version' in found ? `${description}, ${found.version}` : description;
 }
 
 function roundLine(

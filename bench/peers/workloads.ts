@@ -6,8 +6,8 @@ import { STREAM_BYTES } from '../support/upstream-server.ts';
 import type { Workspace } from '../support/workspace.ts';
 import type { ColdTokens } from './cold-tokens.ts';
 
-export const CASES = ['known', 'cold', 'hostile', 'stream'] as const;
-export type Case = (typeof CASES)[number];
+/** One or more kinds of requests each. */
+export type WorkloadName = 'known' | 'cold' | 'hostile' | 'stream';
 
 /** One kind of request that is sent over and over. */
 export interface Workload {
@@ -35,7 +35,7 @@ const STREAMING = 16;
 
 /** Signs what the case needs, and writes it into the workspace. */
 export async function prepareWorkloads(
-  chosen: Case,
+  chosen: WorkloadName,
   workspace: Workspace,
   key: SigningKey,
   issuer: string,

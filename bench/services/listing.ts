@@ -1,7 +1,9 @@
 import { join } from 'node:path';
-import { markdownTable } from '../peers/report.ts';
+import { markdownTable } from '../support/markdown-table.ts';
 import { inParallel } from './in-parallel.ts';
-import { ascending, atMost, type PartContext, type PartResult, quantile } from './part.ts';
+import type { PartContext, PartResult } from './part.ts';
+import { ascending, quantile } from '../support/statistics.ts';
+import { atMost } from '../support/requirement.ts';
 import { startPlatform } from './platform.ts';
 import { lightestServer } from './programs.ts';
 import { makeRepository } from './repository.ts';

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { markdownTable } from '../peers/report.ts';
+import { markdownTable } from '../support/markdown-table.ts';
 import { commandLine, cpuTime, descendants, proportionalBytes } from '../support/proc.ts';
 import { type AdminClient, runsWith } from './admin-client.ts';
 import { inParallel } from './in-parallel.ts';
-import { atMost, type PartContext, type PartResult } from './part.ts';
+import type { PartContext, PartResult } from './part.ts';
+import { atMost } from '../support/requirement.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { lightestServer } from './programs.ts';
 import { makeRepository } from './repository.ts';

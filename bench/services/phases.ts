@@ -1,6 +1,6 @@
 import type { Losses } from './losses.ts';
 import type { Attempt } from './open-loop.ts';
-import { ascending, quantile } from './part.ts';
+import { ascending, quantile } from '../support/statistics.ts';
 
 /** A stretch of the run, in which one thing was done to the service. Times on the clock of `performance.now()`. */
 export interface Phase {

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { markdownTable } from '../peers/report.ts';
+import { markdownTable } from '../support/markdown-table.ts';
 import { runsWith } from './admin-client.ts';
-import { ascending, atMost, type PartContext, type PartResult, quantile } from './part.ts';
+import type { PartContext, PartResult } from './part.ts';
+import { ascending, quantile } from '../support/statistics.ts';
+import { atMost } from '../support/requirement.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { lightestServer, NODE_SERVER, type ServerProgram } from './programs.ts';
 import { makeRepository } from './repository.ts';

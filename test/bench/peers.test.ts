@@ -14,7 +14,7 @@ import { CONTENDERS } from '../../bench/contenders/all.ts';
 import { coldTokens } from '../../bench/peers/cold-tokens.ts';
 import { faultsOf } from '../../bench/peers/correctness.ts';
 import { faultOf, type Measurement } from '../../bench/peers/measure.ts';
-import { rowsOf, tableOf } from '../../bench/peers/report.ts';
+import { rowsOf, tableOf } from '../../bench/peers/rows.ts';
 import { prepareWorkloads } from '../../bench/peers/workloads.ts';
 import { findProgram } from '../../bench/support/find-program.ts';
 import { HOSTILE_KINDS, hostileTokens } from '../../bench/support/hostile-tokens.ts';
@@ -387,9 +387,14 @@ describe.skipIf(!linux)('bench:peers', () => {
     expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' });
     expect(table).toMatch(/^\| realmgate +\| known tokens +\| +\d/m);
     const files = readdirSync(out).sort();
-    expect(files.map((name) => name.split('.').at(-1))).toEqual(['json', 'md']);
-    const { rows } = JSON.parse(readFileSync(join(out, files[0]!), 'utf8')) as { rows: { cpu: number }[] };
-    expect(rows[0]!.cpu).toBeGreaterThan(1);
+    expect(files.map((name) => name.split('.').at(-1))).toEqual(['json', 'md', 'svg']);
+    const { figures } = JSON.parse(readFileSync(join(out, files[0]!), 'utf8')) as {
+      figures: { figures: { value: number }[] }[];
+    };
+    expect(figures[0]!.figures[0]!.value).toBeGreaterThan(1);
+    const published = await run(...args, '--publish', '--runs', '2', '--out', out);
+    expect(published.out).toContain('| run 2 |');
+    expect(readdirSync(out)).toEqual(expect.arrayContaining(['peers-known.json', 'peers-known.svg']));
   }, 120_000);
 
   test.each([
@@ -397,6 +402,8 @@ describe.skipIf(!linux)('bench:peers', () => {
     [['--case', 'unheard-of']],
     [['--rounds', '0']],
     [['--profile']],
+    [['--profile', '--only', 'realmgate', '--publish']],
+    [['--runs', '0']],
     [['--unheard-of']],
   ])('%j is wrong usage', async (args) => {
     const { code, err } = await run(...args);

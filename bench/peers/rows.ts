@@ -1,20 +1,7 @@
-import { cpus, loadavg, release } from 'node:os';
+import { markdownTable } from '../support/markdown-table.ts';
+import { median } from '../support/statistics.ts';
+import type { FigureGroup } from './case.ts';
 import type { Measurement } from './measure.ts';
-
-/** What a run was made of. */
-export interface RunFacts {
-  readonly case: string;
-  readonly algorithm: string;
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly connections: number;
-  readonly load: string;
-  readonly upstream: string;
-  /** Name to description with version. */
-  readonly contenders: Readonly<Record<string, string>>;
-  /** Name to what is missing. */
-  readonly skipped: Readonly<Record<string, string>>;
-}
 
 /** One contender under one workload, over all rounds. Times are microseconds of CPU per request. */
 export interface Row {
@@ -79,12 +66,7 @@ function rowOf(group: readonly Measurement[], moves: ReadonlyMap<string, number 
   };
 }
 
-/** The lower one of two middle values. */
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[(values.length - 1) >> 1]!;
-}
-
-/** A Markdown table, which is readable on a terminal too. */
+/** In Markdown. */
 export function tableOf(rows: readonly Row[], reference: string): string {
   const streams = rows.some(({ megabytesPerCpuSecond }) => megabytesPerCpuSecond !== null);
   const head = ['contender', 'workload', 'CPU µs/request', 'lowest–highest', 'user', 'system', 'beside it'];
@@ -106,61 +88,10 @@ export function tableOf(rows: readonly Row[], reference: string): string {
   return markdownTable(head, lines, 2);
 }
 
-/** The first `texts` columns hold text, the others numbers. */
-export function markdownTable(
-  head: readonly string[],
-  lines: readonly (readonly string[])[],
-  texts: number,
-): string {
-  const widths = head.map((title, i) => Math.max(title.length, ...lines.map((line) => line[i]!.length), 3));
-  const row = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, i) => (i < texts ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join(' | ')} |`;
-  const rule = widths.map((width, i) => (i < texts ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
-  return [row(head), row(rule), ...lines.map(row)].join('\n');
-}
-
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly kernel: string;
-  readonly node: string;
-  /** Of the minute before the run. */
-  readonly loadAverage: number;
-}
-
-export function thisMachine(): Machine {
-  return {
-    cpu: cpus()[0]?.model ?? 'unknown',
-    cores: cpus().length,
-    kernel: release(),
-    node: process.versions.node,
-    loadAverage: loadavg()[0]!,
-  };
-}
-
-export function markdownReport(
-  facts: RunFacts,
-  machine: Machine,
-  date: Date,
-  rows: readonly Row[],
-  reference: string,
-): string {
-  const faults = rows.flatMap(({ contender, workload, faults }) =>
-    faults.map((fault) => `- **${contender}, ${workload}: ${fault}**`),
-  );
-  return [
-    `# CPU per authenticated request: ${facts.case}`,
-    `${date.toISOString()} on ${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}; ` +
-      `load average before the run ${machine.loadAverage.toFixed(2)}.`,
-    `One worker on one core; ${facts.load} and the service (${facts.upstream}) on another. ` +
-      `${facts.connections} keep-alive connections, Keycloak-sized ${facts.algorithm} tokens; ` +
-      `${facts.rounds} rounds of ${facts.seconds} s in turn, medians.`,
-    tableOf(rows, reference),
-    ...(faults.length === 0 ? [] : [faults.join('\n')]),
-    Object.entries(facts.contenders)
-      .map(([name, text]) => `- ${name}: ${text}`)
-      .concat(Object.entries(facts.skipped).map(([name, text]) => `- ${name}: not measured; ${text}`))
-      .join('\n'),
-    '',
-  ].join('\n\n');
+/** For the chart: a group for each workload. */
+export function groupsOf(rows: readonly Row[]): FigureGroup[] {
+  return [...Map.groupBy(rows, ({ workload }) => workload)].map(([workload, some]) => ({
+    ...{ title: workload, unit: 'µs of CPU per request', digits: 1 },
+    figures: some.map(({ contender, cpu }) => ({ contender, value: cpu })),
+  }));
 }
