@@ -1,3 +1,4 @@
+import { fieldName, NO_BYTES, withByte } from './field-names.ts';
 import { InvalidResponse, OversizedSection } from './invalid-response.ts';
 
 /** The bytes end before the section does. */
@@ -20,8 +21,11 @@ for (const char of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 export const IS_TEXT = new Uint8Array(256).fill(1, 0x80).fill(1, SPACE, 0x7f);
 IS_TEXT[TAB] = 1;
 
-/** Where each field's name and value begin and end. One for the process: it is read out right after each scan. */
-const bounds = new Int32Array(4 * MAX_FIELDS);
+/**
+ * Where each field's name and value begin and end, and the name's hash. One for the process: it is read out right after
+ * each scan.
+ */
+const bounds = new Int32Array(5 * MAX_FIELDS);
 
 /**
  * The field lines of a head or a trailer section (RFC 9112 section 5) with nothing optional in them: no obsolete
@@ -41,7 +45,8 @@ export class FieldSection {
       }
       if (count === MAX_FIELDS) throw new OversizedSection(`more than ${MAX_FIELDS} fields`);
       const nameStart = at;
-      while (at < end && IS_TOKEN[bytes[at]!] === 1) at++;
+      let hash = NO_BYTES;
+      for (; at < end && IS_TOKEN[bytes[at]!] === 1; at++) hash = withByte(hash, bytes[at]!);
       if (at === end) return INCOMPLETE;
       if (bytes[at] !== COLON || at === nameStart) throw new InvalidResponse('malformed field name');
       const nameEnd = at;
@@ -53,23 +58,25 @@ export class FieldSection {
       at = lineEnd(bytes, at, end);
       if (at === INCOMPLETE) return INCOMPLETE;
       while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1]!)) valueEnd--;
-      const slot = count * 4;
+      const slot = count * 5;
       bounds[slot] = nameStart;
       bounds[slot + 1] = nameEnd;
       bounds[slot + 2] = valueStart;
       bounds[slot + 3] = valueEnd;
+      bounds[slot + 4] = hash;
       count++;
     }
     return INCOMPLETE;
   }
 
-  /** The fields of the last complete scan as [name, value, ...]; `text` is the latin1 text from `offset` on. */
-  strings(text: string, offset: number): string[] {
+  /** The fields of the last complete scan as [name, value, ...]; `text` is the latin1 text of `bytes` from `offset` on. */
+  strings(bytes: Buffer, text: string, offset: number): string[] {
     const fields: string[] = [];
-    const last = this.#count * 4;
-    for (let slot = 0; slot < last; slot += 4) {
+    const last = this.#count * 5;
+    for (let slot = 0; slot < last; slot += 5) {
+      const start = bounds[slot]!;
       fields.push(
-        text.slice(bounds[slot]! - offset, bounds[slot + 1]! - offset),
+        fieldName(bytes, start, bounds[slot + 1]!, bounds[slot + 4]!, text, start - offset),
         text.slice(bounds[slot + 2]! - offset, bounds[slot + 3]! - offset),
       );
     }

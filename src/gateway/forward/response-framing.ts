@@ -1,8 +1,16 @@
 import { InvalidResponse } from './invalid-response.ts';
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  KEEP_ALIVE,
+  responseFieldKind,
+  TRANSFER_ENCODING,
+} from './response-fields.ts';
 
 export type BodyLength = number | 'chunked' | 'close' | 'none';
 
-const LENGTH = /^[0-9]{1,16}$/;
+/** All that a number below 2^53 has. */
+const MAX_LENGTH_DIGITS = 16;
 const TIMEOUT = /(?:^|[\s,;])timeout=([0-9]{1,9})(?:$|[\s,;])/i;
 
 /** Reads from a response's head how its body is framed (RFC 9112 section 6.3) and whether the connection persists. */
@@ -17,38 +25,36 @@ export class ResponseFraming {
 
   /** Throws InvalidResponse where two readers could see the body end in different places. */
   read(fields: readonly string[], status: number, minorVersion: number, toHead: boolean): void {
-    let contentLength = '';
+    let declared = -1;
     let chunked = false;
     let close = false;
     let keepAlive = minorVersion === 1;
     for (let i = 0; i < fields.length; i += 2) {
-      const name = fields[i]!;
-      // The length tells the few names that matter from the rest at the price of a comparison.
-      if (name.length === 14 && name.toLowerCase() === 'content-length') {
-        if (contentLength !== '') throw new InvalidResponse('more than one Content-Length');
-        contentLength = fields[i + 1]!;
-        if (!LENGTH.test(contentLength)) throw new InvalidResponse('malformed Content-Length');
-      } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
-        if (chunked || fields[i + 1]!.toLowerCase() !== 'chunked') {
-          throw new InvalidResponse('a Transfer-Encoding other than chunked');
-        }
-        chunked = true;
-      } else if (name.length === 10) {
-        const lower = name.toLowerCase();
-        if (lower === 'connection') {
-          const options = fields[i + 1]!.toLowerCase();
+      const value = fields[i + 1]!;
+      switch (responseFieldKind(fields[i]!)) {
+        case CONTENT_LENGTH:
+          if (declared !== -1) throw new InvalidResponse('more than one Content-Length');
+          declared = readLength(value);
+          break;
+        case TRANSFER_ENCODING:
+          if (chunked || value.toLowerCase() !== 'chunked') {
+            throw new InvalidResponse('a Transfer-Encoding other than chunked');
+          }
+          chunked = true;
+          break;
+        case CONNECTION: {
+          const options = value === 'keep-alive' ? value : value.toLowerCase();
           close ||= hasOption(options, 'close');
           keepAlive ||= hasOption(options, 'keep-alive');
-        } else if (lower === 'keep-alive') {
-          this.#readKeepAlive(fields[i + 1]!);
+          break;
         }
+        case KEEP_ALIVE:
+          this.#readKeepAlive(value);
+          break;
       }
     }
-    if (chunked && contentLength !== '')
-      throw new InvalidResponse('both Transfer-Encoding and Content-Length');
+    if (chunked && declared !== -1) throw new InvalidResponse('both Transfer-Encoding and Content-Length');
     if (chunked && minorVersion === 0) throw new InvalidResponse('Transfer-Encoding in HTTP/1.0');
-    const declared = Number(contentLength);
-    if (declared > Number.MAX_SAFE_INTEGER) throw new InvalidResponse('Content-Length is too large');
     const declaresBody = chunked || declared > 0;
     if (status < 200 && declaresBody) throw new InvalidResponse('an informational response with a body');
 
@@ -59,7 +65,7 @@ export class ResponseFraming {
       if (status === 204 && declaresBody) this.persistent = false;
     } else if (chunked) {
       this.length = 'chunked';
-    } else if (contentLength !== '') {
+    } else if (declared !== -1) {
       this.length = declared;
     } else {
       this.length = 'close';
@@ -74,6 +80,20 @@ export class ResponseFraming {
     const seconds = TIMEOUT.exec(value)?.[1];
     this.idleLimit = seconds === undefined ? Infinity : Number(seconds) * 1000;
   }
+}
+
+/** RFC 9110 section 8.6. */
+function readLength(value: string): number {
+  let length = 0;
+  for (let i = 0; i < value.length; i++) {
+    const digit = value.charCodeAt(i) - 0x30;
+    if (!(digit >= 0 && digit <= 9)) throw new InvalidResponse('malformed Content-Length');
+    length = length * 10 + digit;
+  }
+  if (value.length === 0 || value.length > MAX_LENGTH_DIGITS)
+    throw new InvalidResponse('malformed Content-Length');
+  if (length > Number.MAX_SAFE_INTEGER) throw new InvalidResponse('Content-Length is too large');
+  return length;
 }
 
 /** Throws InvalidResponse when a trailer section says what only a head may say (RFC 9110 section 6.5.1). */

@@ -1,33 +1,4 @@
-/** Fields that concern one connection only (RFC 9110 section 7.6.1), in lower case. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authentication-info', 'te',
-  'transfer-encoding', 'upgrade', 'trailer',
-]); // prettier-ignore
-
-/** What the edge decides itself on a route with `cors`. */
-const CORS = 'access-control-';
-
-const PASS = 0;
-const DROP = 1;
-const CONNECTION = 2;
-const CORS_FIELD = 3;
-const LENGTH = 4;
-
-const spelled = new Map<string, number>();
-const MOST_SPELLINGS = 1024;
-
-function kindOf(name: string): number {
-  const known = spelled.get(name);
-  if (known !== undefined) return known;
-  const lower = name.toLowerCase();
-  let kind = PASS;
-  if (lower === 'connection') kind = CONNECTION;
-  else if (lower === 'content-length') kind = LENGTH;
-  else if (HOP_BY_HOP.has(lower)) kind = DROP;
-  else if (lower.startsWith(CORS)) kind = CORS_FIELD;
-  if (spelled.size < MOST_SPELLINGS) spelled.set(name, kind);
-  return kind;
-}
+import { CONNECTION, CONTENT_LENGTH, CORS, PASS, responseFieldKind } from './response-fields.ts';
 
 /**
  * The header fields of a response as the client gets them: without those that concern the upstream connection, and
@@ -44,18 +15,20 @@ export function responseHeaders(
   let kept: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!;
-    switch (kindOf(name)) {
-      case DROP:
-        continue;
+    switch (responseFieldKind(name)) {
+      case PASS:
+        break;
       case CONNECTION:
         connection = connection === null ? headers[i + 1]! : `${connection},${headers[i + 1]!}`;
         continue;
-      case CORS_FIELD:
+      case CORS:
         if (edgeCors) continue;
         break;
-      case LENGTH:
+      case CONTENT_LENGTH:
         if (!keepLength) continue;
         break;
+      default:
+        continue;
     }
     kept.push(name, headers[i + 1]!);
   }
@@ -65,7 +38,7 @@ export function responseHeaders(
 }
 
 function withoutNamed(kept: string[], connection: string): string[] {
-  if (/^(?:keep-alive|close)$/i.test(connection)) return kept;
+  if (connection === 'keep-alive' || /^(?:keep-alive|close)$/i.test(connection)) return kept;
   const named = new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
   named.delete('content-length');
   const left: string[] = [];

@@ -98,7 +98,7 @@ export class SectionReader {
     // One native call for the whole section; its strings are slices of that one.
     const text = bytes.toString('latin1', start, behind);
     if (isHead) this.#startLine.read(text, start);
-    this.fields = this.#section.strings(text, start);
+    this.fields = this.#section.strings(bytes, text, start);
     return behind;
   }
 }
