@@ -9,6 +9,9 @@ import type { Contender, Running, Work } from './contender.ts';
 
 const FOLDER = join(homedir(), '.cache/realmgate/envoy');
 
+/** As many connections to the service as anybody may ask for. */
+const MANY = 100_000;
+
 /** Envoy with its `jwt_authn` filter, with or without the filter's own cache of verified tokens. */
 export function envoy(cache: boolean): Contender {
   const name = cache ? 'envoy' : 'envoy-uncached';
@@ -73,6 +76,7 @@ function envoyConfig(port: number, cache: boolean, { upstream, issuer, jwk, toke
     '@type': type('filters.network.http_connection_manager.v3.HttpConnectionManager'),
     stat_prefix: 'gateway',
     stream_idle_timeout: '600s',
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
     route_config: {
       virtual_hosts: [
         {
@@ -116,6 +120,8 @@ function envoyConfig(port: number, cache: boolean, { upstream, issuer, jwk, toke
           name: 'service',
           type: 'STATIC',
           connect_timeout: '5s',
+          // Default 1,024 each: fewer than the case idle holds.
+          circuit_breakers: { thresholds: [{ max_connections: MANY, max_requests: MANY }] },
           load_assignment: {
             cluster_name: 'service',
             endpoints: [

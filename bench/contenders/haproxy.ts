@@ -31,7 +31,9 @@ async function start({ workspace, core, upstream, issuer, jwk, pem }: Work): Pro
     `
 global
   nbthread 1
-  maxconn 4096
+  maxconn 12000
+  # It would want two open files for each of them.
+  no strict-limits
 
 defaults
   mode http
@@ -39,6 +41,7 @@ defaults
   timeout server 60s
   timeout connect 5s
   timeout http-keep-alive 600s
+  timeout tunnel 600s
 
 frontend gateway
   bind 127.0.0.1:${port} backlog 1024

@@ -44,6 +44,14 @@ async function start({ workspace, core, upstream }: Work): Promise<Running> {
       proxy_buffers 16 64k;
       proxy_max_temp_file_size 0;
     }
+    location /api/socket {
+      proxy_pass http://service/socket;
+      proxy_http_version 1.1;
+      proxy_set_header Connection upgrade;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Authorization "";
+      proxy_read_timeout 600s;
+    }
   }`,
     ),
   );

@@ -50,7 +50,7 @@ async function start(name: string, variant: RealmgateVariant, work: Work): Promi
     core: core === null || workers === 1 ? core : `${core},${SECOND_CORE}`,
     nodeOptions: inspectorPort === null ? [] : [`--inspect-port=${inspectorPort}`],
     config: {
-      gateway: { workers, accessLog, timeouts: { drain: '0s' } },
+      gateway: { workers, accessLog, limits: { connections: 20_000 }, timeouts: { drain: '0s' } },
       realms: [{ name: 'bench', url: realmUrl, issuers: [issuer], clients: ['istio'] }],
       routes: [
         { name: 'api', endpoint: '/api', upstream: [upstream] },

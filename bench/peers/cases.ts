@@ -1,5 +1,6 @@
 import type { Case } from './case.ts';
 import { cpuPerRequest } from './cpu.ts';
+import { idleConnections } from './idle.ts';
 
 /** Everything that can be measured, in the order of `--case all`. */
 export const CASES: readonly Case[] = [
@@ -30,5 +31,12 @@ export const CASES: readonly Case[] = [
     contenders: null,
     checksTokens: false,
     run: (context) => cpuPerRequest('stream', context),
+  },
+  {
+    name: 'idle',
+    help: 'memory of 10,000 keep-alive clients and of 4,000 WebSockets that do nothing',
+    contenders: ['realmgate', 'envoy', 'haproxy', 'nginx'],
+    checksTokens: false,
+    run: idleConnections,
   },
 ];

@@ -101,6 +101,11 @@ export function proportionalBytes(pid: number): number | null {
   }
 }
 
+/** The same of several processes together; one that is gone has none. */
+export function proportionalBytesOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + (proportionalBytes(pid) ?? 0), 0);
+}
+
 /** Whether a process is there and not only waits for its parent to take note of its end. */
 export function isAlive(pid: number): boolean {
   try {
