@@ -19,7 +19,12 @@ export class Deadlines {
   // Not a Set: V8 links a Set's outgrown table to the next one, and by such a chain dead requests outlived their
   // scavenges, which then took a fifth of all time.
   readonly #watched: Watched[] = [];
-  readonly #timer = setInterval(() => this.#tick(), TICK);
+  readonly #timer: NodeJS.Timeout;
+
+  /** `every`: milliseconds between two looks. */
+  constructor(every = TICK) {
+    this.#timer = setInterval(() => this.#tick(), every);
+  }
 
   watch(item: Watched): void {
     if (item.watchedAt !== -1) return;

@@ -1,5 +1,19 @@
+import type { Socket } from 'node:net';
 import type { ErrorCode, Refusal } from '../errors.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
+import type { RequestHead } from './request-head.ts';
+
+/** What follows a head: nothing, so many bytes, or an unknown number of them. */
+export type BodyFraming = 'none' | 'chunked' | number;
+
+/** A WebSocket handshake that waits for its answer. */
+export interface UpgradeHandshake {
+  readonly socket: Socket;
+  /** `Sec-WebSocket-Key`; empty where there is none. */
+  readonly key: string;
+  /** Lets go of the socket. Returns the bytes that came behind the handshake. */
+  detach(): Buffer;
+}
 
 /** Who began with an exchange, and is told how it ends. */
 export interface ExchangeOwner {
@@ -48,16 +62,16 @@ export abstract class Exchange {
   settled = false;
   /** The client went away before its response was complete. An upgraded connection has no other end. */
   abandoned = false;
-  /** False once the head was read and announces no body. */
-  expectsBody = true;
+  /** Set once the head was understood, where it asks for a WebSocket. */
+  handshake: UpgradeHandshake | null = null;
   #requestId: string | null = null;
 
   owner: ExchangeOwner | null = null;
   follower: ExchangeFollower | null = null;
   #afterwards: (() => void)[] | null = null;
 
-  /** What follows the head, where its fields announce `announced`. */
-  abstract bodyFraming(announced: 'none' | 'chunked' | number): 'none' | 'chunked' | number;
+  /** Takes what the head says about the connection and the body, and returns how that is framed. */
+  abstract understood(head: RequestHead): BodyFraming;
 
   get requestId(): string {
     return (this.#requestId ??= newRequestId());

@@ -4,13 +4,13 @@ import { Refusal } from '../errors.ts';
 
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-/** What node's parser takes for a target; it stops at any other before it reads a header field. */
+/** What is taken for a target; with any other no header field is looked at. */
 const TARGET = /^(?:[/*]|[a-z]+:\/\/)[\x21-\x7e]*$/i;
 const METHOD_NAMES: ReadonlySet<string> = new Set(METHODS);
 
 /**
- * The header fields of a request that nobody sends, flat as node gives them, once they stand what node's parser asks
- * of a request. Without a `Host` it is one to `host`. Throws `malformed_request`, `ambiguous_path` or
+ * The header fields of a request that nobody sends, flat, once they stand what the reader of requests asks of
+ * them. Without a `Host` it is one to `host`. Throws `malformed_request`, `ambiguous_path` or
  * `headers_too_large`, as the listener answers them.
  */
 export function imagineHeaders(question: ExplainQuestion, host: string, headerBytes: number): string[] {

@@ -12,7 +12,7 @@ import { explainToken, failedCheck } from './explain-token.ts';
 import { checkBodyLength } from './forward/body-length.ts';
 import { noReplicaReady } from './forward/refusals.ts';
 import type { UpstreamGroup } from './forward/upstream-group.ts';
-import { isWebSocketHandshake } from './forward/web-socket-handshake.ts';
+import { asksForUpgrade, isWebSocketHandshake } from './forward/web-socket-handshake.ts';
 import type { Gateway, Service } from './gateway.ts';
 import { checkMethod, findDestination, isRealmPath } from './passthrough.ts';
 import { requireForm } from './read-form.ts';
@@ -69,7 +69,7 @@ class Explainer {
 
     const service = this.#gateway.match(head.hostname, target.path);
     if (service !== null && isPreflight(service.route, method, head)) return this.#preflight(service, head);
-    const handshake = asksForUpgrade(raw) && isWebSocketHandshake(method, named(raw));
+    const handshake = asksForUpgrade(head) && isWebSocketHandshake(method, head);
     const principal = await this.#authenticate(head, handshake, service);
     return this.#admit(head, service, principal);
   }
@@ -163,17 +163,6 @@ class Explainer {
   #passed(detail: string): void {
     this.checks.push({ name: this.step, ok: true, detail });
   }
-}
-
-/** Without it node does not look at `Upgrade` (RFC 9110 section 7.8). */
-function asksForUpgrade(raw: readonly string[]): boolean {
-  return /(?:^|,)[\t ]*upgrade[\t ]*(?:,|$)/i.test(named(raw)['connection'] ?? '');
-}
-
-function named(raw: readonly string[]): Record<string, string> {
-  const fields: Record<string, string> = {};
-  for (let i = 0; i < raw.length; i += 2) fields[raw[i]!.toLowerCase()] = raw[i + 1]!;
-  return fields;
 }
 
 function accessOf({ public: isPublic, access }: Route): string {

@@ -7,7 +7,7 @@ import { readCredential } from './credential.ts';
 import { answerPreflight, corsHeaders, isPreflight } from './cors.ts';
 import type { Exchange } from './exchange.ts';
 import { forward } from './forward/forward.ts';
-import { upgrade, type UpgradeHandshake } from './forward/upgrade.ts';
+import { upgrade } from './forward/upgrade.ts';
 import type { Gateway, Service } from './gateway.ts';
 import type { Incoming } from './incoming.ts';
 import { isRealmPath, passThrough } from './passthrough.ts';
@@ -20,11 +20,7 @@ import { takeRouteLimits } from './route-limits.ts';
  * malformed is 400 for everyone, then everything outside `/auth/` and the public routes is 401 without a valid
  * token, whether or not it exists.
  */
-export function handleRequest(
-  gateway: Gateway,
-  exchange: Exchange,
-  handshake: UpgradeHandshake | null,
-): void {
+export function handleRequest(gateway: Gateway, exchange: Exchange): void {
   const record = gateway.begin(exchange);
   try {
     const incoming = receive(gateway, exchange, record);
@@ -39,17 +35,17 @@ export function handleRequest(
       answerPreflight(exchange, service.route, head);
       return;
     }
-    const credential = readCredential(head, handshake !== null, gateway.settings.limits.tokenBytes);
+    const credential = readCredential(head, exchange.handshake !== null, gateway.settings.limits.tokenBytes);
     const principal =
       credential.token === null
         ? null
         : gateway.authenticator.authenticate(credential.token, service?.route.realm ?? null);
     if (principal instanceof Promise) {
       principal
-        .then((verified) => admit(gateway, incoming, service, verified, handshake, credential.subprotocols))
+        .then((verified) => admit(gateway, incoming, service, verified, credential.subprotocols))
         .catch((error: unknown) => gateway.refuse(exchange, record, error));
     } else {
-      admit(gateway, incoming, service, principal, handshake, credential.subprotocols);
+      admit(gateway, incoming, service, principal, credential.subprotocols);
     }
   } catch (error) {
     gateway.refuse(exchange, record, error);
@@ -59,8 +55,7 @@ export function handleRequest(
 /** Reads the head and the target: the one understanding of the request that every later step shares. */
 function receive(gateway: Gateway, exchange: Exchange, record: RequestRecord): Incoming {
   const head = readHead(exchange.rawHeaders, exchange.httpVersion === '1.0', exchange.authority);
-  const body = exchange.bodyFraming(head.body);
-  exchange.expectsBody = body !== 'none';
+  const body = exchange.understood(head);
   const view = viewClient(gateway, exchange, head);
   record.clientAddress = view.address;
   record.host = view.host;
@@ -84,7 +79,6 @@ function admit(
   incoming: Incoming,
   service: Service | null,
   principal: Principal | null,
-  handshake: UpgradeHandshake | null,
   subprotocols: string | null,
 ): void {
   const { exchange, record } = incoming;
@@ -97,8 +91,8 @@ function admit(
   }
   const permit = authorize(service.route, principal);
   const proceed = () => {
-    if (handshake === null) forward(gateway, incoming, service, permit);
-    else upgrade(gateway, incoming, service, permit, handshake, subprotocols);
+    if (exchange.handshake === null) forward(gateway, incoming, service, permit);
+    else upgrade(gateway, incoming, service, permit, exchange.handshake, subprotocols);
   };
   if (service.route.limit === null) proceed();
   else {

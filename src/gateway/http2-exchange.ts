@@ -5,7 +5,8 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { plainAddress } from './client-address.ts';
-import { Exchange } from './exchange.ts';
+import { type BodyFraming, Exchange } from './exchange.ts';
+import type { RequestHead } from './request-head.ts';
 
 /** One HTTP/2 stream, always over TLS. */
 export class Http2Exchange extends Exchange {
@@ -38,9 +39,9 @@ export class Http2Exchange extends Exchange {
   }
 
   /** A stream needs no length to have a body (RFC 9113 section 8.1). */
-  bodyFraming(announced: 'none' | 'chunked' | number): 'none' | 'chunked' | number {
+  understood({ body }: RequestHead): BodyFraming {
     if (this.#request.stream.endAfterHeaders) return 'none';
-    return announced === 'none' ? 'chunked' : announced;
+    return body === 'none' ? 'chunked' : body;
   }
 
   /** Throws, with nothing sent, on what HTTP/2 cannot carry. */

@@ -1,6 +1,6 @@
 import type { CanonicalTarget } from './canonical-path.ts';
 import type { ClientView } from './client-view.ts';
-import type { Exchange } from './exchange.ts';
+import type { BodyFraming, Exchange } from './exchange.ts';
 import type { RequestHead } from './request-head.ts';
 import type { RequestRecord } from './request-record.ts';
 
@@ -11,6 +11,5 @@ export interface Incoming {
   readonly head: RequestHead;
   readonly target: CanonicalTarget;
   readonly view: ClientView;
-  /** What follows the head: nothing, so many bytes, or an unknown number of them. */
-  readonly body: 'none' | 'chunked' | number;
+  readonly body: BodyFraming;
 }

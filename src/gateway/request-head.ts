@@ -1,4 +1,5 @@
 import { Refusal } from '../errors.ts';
+import type { BodyFraming } from './exchange.ts';
 
 /** What one pass over a request's header fields found, and the fields that go on to the upstream as they are. */
 export interface RequestHead {
@@ -17,8 +18,11 @@ export interface RequestHead {
   readonly requestId: string | null;
   readonly traceparent: string | null;
   readonly contentType: string | null;
-  /** What follows the header section: nothing, so many bytes, or chunks. */
-  readonly body: 'none' | 'chunked' | number;
+  /** All options of `Connection`, with commas. */
+  readonly connection: string | null;
+  readonly upgrade: string | null;
+  /** What follows the header section. */
+  readonly body: BodyFraming;
   readonly expectsContinue: boolean;
   /** Whether the client takes trailers (`TE: trailers`). */
   readonly takesTrailers: boolean;
@@ -46,6 +50,7 @@ const REQUEST_ID = 16;
 const TRACEPARENT = 17;
 const COOKIE = 18;
 const CONTENT_TYPE = 19;
+const UPGRADE = 20;
 
 const KINDS: ReadonlyMap<string, number> = new Map([
   ['host', HOST],
@@ -79,7 +84,7 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ['proxy-connection', DROP],
   ['proxy-authenticate', DROP],
   ['proxy-authorization', DROP],
-  ['upgrade', DROP],
+  ['upgrade', UPGRADE],
   ['http2-settings', DROP],
 ]);
 
@@ -140,8 +145,8 @@ function once(before: string | null, value: string, name: string): string {
 }
 
 /**
- * Reads header fields as node gives them, flat and in wire order. Throws `malformed_request` for what RFC 9112 or
- * RFC 9110 calls invalid and node accepts: a missing, doubled or impossible `Host`, a `Transfer-Encoding` other than
+ * Reads header fields, flat and in wire order. Throws `malformed_request` for what RFC 9112 or RFC 9110 calls invalid
+ * beyond the form of a field line: a missing, doubled or impossible `Host`, a `Transfer-Encoding` other than
  * `chunked` (or with HTTP/1.0), doubled `Authorization`; `expectation_failed` for an unknown expectation.
  *
  * `authority` is HTTP/2's `:authority`, null with HTTP/1.
@@ -165,6 +170,7 @@ export function readHead(raw: readonly string[], http10: boolean, authority: str
   let traceparent: string | null = null;
   let cookieAt = -1;
   let contentType: string | null = null;
+  let upgrade: string | null = null;
   let passed: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!;
@@ -224,6 +230,9 @@ export function readHead(raw: readonly string[], http10: boolean, authority: str
         contentType = once(contentType, value, 'Content-Type');
         passed.push(name, value);
         break;
+      case UPGRADE:
+        upgrade = upgrade === null ? value : `${upgrade},${value}`;
+        break;
       case FORWARDED_FOR:
         forwardedFor = forwardedFor === null ? value : `${forwardedFor}, ${value}`;
         break;
@@ -266,6 +275,8 @@ export function readHead(raw: readonly string[], http10: boolean, authority: str
     requestId,
     traceparent,
     contentType,
+    connection,
+    upgrade,
     body: readFraming(contentLength, transferEncoding, http10),
     expectsContinue: readExpect(expect, http10),
     takesTrailers: te !== null && /(?:^|,)\s*trailers\s*(?:,|$)/i.test(te),
@@ -273,11 +284,7 @@ export function readHead(raw: readonly string[], http10: boolean, authority: str
   };
 }
 
-function readFraming(
-  length: string | null,
-  encoding: string | null,
-  http10: boolean,
-): 'none' | 'chunked' | number {
+function readFraming(length: string | null, encoding: string | null, http10: boolean): BodyFraming {
   if (encoding !== null) {
     if (length !== null) throw malformed('The request has both Content-Length and Transfer-Encoding');
     if (http10) throw malformed('Transfer-Encoding needs HTTP/1.1');

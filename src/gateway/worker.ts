@@ -59,10 +59,7 @@ process.on('message', (message: ToWorker, handle: unknown) => {
       break;
     case 'publish':
       running?.gateway.apply(message.sections);
-      if (message.sections.gateway !== undefined) {
-        running?.server.applyTimeouts();
-        renewCertificate();
-      }
+      if (message.sections.gateway !== undefined) renewCertificate();
       break;
     case 'report':
       running?.report();

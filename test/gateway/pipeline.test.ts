@@ -55,7 +55,7 @@ test('with a good token an unknown path is 404', async () => {
 });
 
 test('a reload changes how long a connection may be idle between requests', async () => {
-  const { port, gateway, server } = await startGateway();
+  const { port, gateway } = await startGateway();
   const announced = async (): Promise<readonly string[]> => {
     const { text } = await rawRequest(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', {
       until: untilResponses(1),
@@ -66,6 +66,5 @@ test('a reload changes how long a connection may be idle between requests', asyn
   gateway.apply({
     gateway: { ...gateway.settings, timeouts: { ...gateway.settings.timeouts, idle: 7_000 } },
   });
-  server.applyTimeouts();
   expect(await announced()).toEqual(['timeout=7']);
 });

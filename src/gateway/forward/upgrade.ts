@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { type ErrorCode, Refusal } from '../../errors.ts';
 import type { Permit } from '../authorize.ts';
 import type { Watched } from '../deadlines.ts';
+import type { UpgradeHandshake } from '../exchange.ts';
 import type { Gateway, Service } from '../gateway.ts';
 import type { Incoming } from '../incoming.ts';
 import { upstreamPath } from '../match-route.ts';
@@ -17,14 +18,6 @@ import { refusalOf } from './upstream-failure.ts';
 import type { UpstreamFailure } from './upstream-types.ts';
 import { closeFrame, FrameTracker } from './web-socket-frames.ts';
 import { accepts, isRefusal, sendHandshake, switchingHead } from './web-socket-handshake.ts';
-
-/** A WebSocket handshake as node hands it over: the parser has let go of the socket. */
-export interface UpgradeHandshake {
-  readonly request: IncomingMessage;
-  readonly socket: Socket;
-  /** Bytes that came behind the handshake. */
-  readonly head: Buffer;
-}
 
 /** Close codes of RFC 6455 section 7.4.1. */
 const GOING_AWAY = 1001;
@@ -115,8 +108,9 @@ class Tunnel implements Watched, RelayReport, Waiter {
   }
 
   start(): void {
-    const { socket, head } = this.#handshake;
+    const { socket } = this.#handshake;
     const { exchange } = this.#incoming;
+    const head = this.#handshake.detach();
     this.#gateway.deadlines.watch(this);
     this.#gateway.tunnels.add(this);
     exchange.whenSettled(() => this.#settled());
@@ -254,11 +248,11 @@ class Tunnel implements Watched, RelayReport, Waiter {
   }
 
   #accepted(response: IncomingMessage, upstream: Socket, head: Buffer): void {
-    const { socket, request } = this.#handshake;
+    const { socket, key } = this.#handshake;
     const { exchange, record } = this.#incoming;
     upstream.on('error', () => undefined); // `close` follows
     this.#upstream = upstream;
-    if (!accepts(request, response)) {
+    if (!accepts(key, response)) {
       this.#invalid('the answer to the handshake does not fit its key');
       return;
     }

@@ -1,22 +1,20 @@
 import { createHash } from 'node:crypto';
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import type { RequestHead } from '../request-head.ts';
 import { responseHeaders } from './response-headers.ts';
 
 /** Largest head of an answer to a handshake, in bytes. */
 const HEAD_BYTES = 64 * 1024;
 
-/** Whether a request that asks for an upgrade of its connection opens a WebSocket (RFC 6455 section 4.1). */
-export function isWebSocketHandshake(
-  method: string | undefined,
-  headers: IncomingMessage['headers'],
-): boolean {
-  return (
-    method === 'GET' &&
-    headers.upgrade?.toLowerCase() === 'websocket' &&
-    headers['content-length'] === undefined &&
-    headers['transfer-encoding'] === undefined
-  );
+/** Whether a request wants its connection to change to another protocol (RFC 9110 section 7.8). */
+export function asksForUpgrade({ connection, upgrade }: RequestHead): boolean {
+  return upgrade !== null && /(?:^|,)[\t ]*upgrade[\t ]*(?:,|$)/i.test(connection ?? '');
+}
+
+/** Whether a request that asks for an upgrade opens a WebSocket (RFC 6455 section 4.1). */
+export function isWebSocketHandshake(method: string, { upgrade, body }: RequestHead): boolean {
+  return method === 'GET' && upgrade?.toLowerCase() === 'websocket' && body === 'none';
 }
 
 /** Sends a handshake to `origin` on a connection of its own. `headers`: all but `Host` and the upgrade, flat. */
@@ -33,10 +31,8 @@ export function sendHandshake(origin: string, path: string, headers: readonly st
   });
 }
 
-/** Whether the 101 answers this very handshake (RFC 6455 section 4.2.2). */
-export function accepts(request: IncomingMessage, response: IncomingMessage): boolean {
-  const key = request.headers['sec-websocket-key'];
-  if (key === undefined) return false;
+/** Whether the 101 answers the handshake with that `Sec-WebSocket-Key` (RFC 6455 section 4.2.2). */
+export function accepts(key: string, response: IncomingMessage): boolean {
   const expected = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
   return (
     response.headers['sec-websocket-accept'] === expected &&

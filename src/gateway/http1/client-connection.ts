@@ -1,0 +1,377 @@
+import type { Socket } from 'node:net';
+import type { GatewaySettings } from '../../contracts/settings.ts';
+import { Refusal } from '../../errors.ts';
+import { newRequestId } from '../../telemetry/trace-context.ts';
+import { plainAddress } from '../client-address.ts';
+import type { Deadlines, Watched } from '../deadlines.ts';
+import { atEndOfTurn, type HeldWrite } from '../end-of-turn.ts';
+import type { BodyFraming, UpgradeHandshake } from '../exchange.ts';
+import { INCOMPLETE } from '../forward/field-section.ts';
+import { InvalidResponse, OversizedSection } from '../forward/invalid-response.ts';
+import { SectionReader } from '../forward/section-reader.ts';
+import { rawRefusal } from '../respond.ts';
+import { Http1Exchange } from './exchange.ts';
+import { RequestBody } from './request-body.ts';
+import { RequestLine } from './request-line.ts';
+
+/** How long a client that was given its last answer may go on sending before the connection is cut, in ms. */
+const LINGER = 2_000;
+
+/** Bytes that may wait behind a request in progress before the socket is no longer read, and a client that leaves not noticed. */
+const MOST_UNREAD = 64 * 1024;
+
+/** Bytes of small pieces that may wait for the end of the turn before their sender is asked to wait. */
+const MOST_HELD = 64 * 1024;
+
+/** What the connections of a worker share. */
+export interface ConnectionContext {
+  readonly gateway: { readonly settings: Pick<GatewaySettings, 'limits' | 'timeouts'> };
+  readonly deadlines: Deadlines;
+  /** Begins with a request whose head was read. */
+  start(exchange: Http1Exchange): void;
+}
+
+type Phase =
+  | 'open'
+  /** The last answer is on its way. What still comes is thrown away, since closing with unread bytes makes the kernel
+   * reset the connection, and the client would lose the answer. */
+  | 'closing'
+  /** It belongs to a tunnel. */
+  | 'detached'
+  | 'closed';
+
+/**
+ * One HTTP/1 connection of a client (RFC 9112). Its requests are read one after the other: nothing behind a request is
+ * looked at before that was answered, so a service sees the second only after the first, and what is malformed is
+ * answered in its place.
+ */
+export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
+  readonly socket: Socket;
+  readonly peer: string;
+  readonly secure: boolean;
+  watchedAt = -1;
+  /** No further request is taken: the connection closes with the answer to the present one. */
+  last = false;
+
+  readonly #context: ConnectionContext;
+  readonly #line = new RequestLine();
+  readonly #section: SectionReader;
+  readonly #body: RequestBody;
+  #phase: Phase = 'open';
+  /** The request that was taken and not answered yet. */
+  #current: Http1Exchange | null = null;
+  /** What came and was not read yet, from `#at` on. */
+  #unread: Buffer | null = null;
+  #at = 0;
+  #advancing = false;
+  #paused = false;
+  /** The client sends nothing more. */
+  #ended = false;
+  /** Text for the end of the turn, in latin1. */
+  #held = '';
+  #whenWritable: (() => void) | null = null;
+  /** A head has begun to arrive, or has to: the first one of the connection. */
+  #headDue = true;
+  /** All of the last answer is with the operating system. */
+  #lingers = false;
+  /** When what is waited for now began. */
+  #since: number;
+
+  constructor(socket: Socket, secure: boolean, context: ConnectionContext) {
+    this.socket = socket;
+    this.secure = secure;
+    this.peer = plainAddress(socket.remoteAddress ?? '');
+    this.#context = context;
+    this.#section = new SectionReader(context.gateway.settings.limits.headerBytes, this.#line);
+    this.#body = new RequestBody(this.#section);
+    this.#since = context.deadlines.now;
+    context.deadlines.watch(this);
+    socket.on('data', this.#onData);
+    socket.on('drain', () => this.#drained());
+    socket.on('end', () => this.#clientEnded());
+    socket.on('error', () => undefined); // `close` follows
+    socket.once('close', () => this.#closed());
+  }
+
+  get now(): number {
+    return this.#context.deadlines.now;
+  }
+
+  /** The two field lines that say how long the connection is kept. */
+  get keepAliveFields(): string {
+    const seconds = Math.floor(this.#context.gateway.settings.timeouts.idle / 1000);
+    return `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`;
+  }
+
+  /** The head of the present request was understood: a body of this framing stands behind it. */
+  bodyFollows(framing: BodyFraming): void {
+    if (framing !== 'none') this.#body.begin(framing);
+    if (this.#body.ended) this.#current!.bodyEnded([]);
+  }
+
+  /** Reads on, where something waited for the present request. */
+  advance(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    try {
+      while (this.#unread !== null && this.#step());
+    } finally {
+      this.#advancing = false;
+    }
+    this.#steer();
+  }
+
+  /** Text in latin1 that leaves at the end of the turn. False = the client has to take some of it first. */
+  send(text: string): boolean {
+    if (this.#held === '') atEndOfTurn(this);
+    this.#held += text;
+    return this.#held.length < MOST_HELD && !this.socket.writableNeedDrain;
+  }
+
+  /** Bytes that leave now, behind the text that is held and before `tail`. False = the client has to take some first. */
+  sendBytes(bytes: Buffer, tail: string): boolean {
+    const { socket } = this;
+    const text = this.#held;
+    this.#held = '';
+    if (!socket.writable) return true;
+    if (text === '' && tail === '') return socket.write(bytes);
+    socket.cork();
+    if (text !== '') socket.write(text, 'latin1');
+    let more = socket.write(bytes);
+    if (tail !== '') more = socket.write(tail, 'latin1');
+    socket.uncork();
+    return more;
+  }
+
+  /** Calls back once after `send` or `sendBytes` returned false. */
+  whenWritable(callback: () => void): void {
+    this.#whenWritable = callback;
+  }
+
+  endOfTurn(): void {
+    this.#flush();
+    if (this.#phase === 'closing') this.#end();
+    else this.advance();
+  }
+
+  /** The present request was answered. */
+  done(): void {
+    this.#current = null;
+    this.#whenWritable = null;
+    this.#since = this.now;
+    if (this.last) this.#close();
+    else this.advance();
+  }
+
+  /** Answers what cannot be read as a request, and closes. */
+  refuse(refusal: Refusal): void {
+    this.send(rawRefusal(refusal, newRequestId()));
+    this.#close();
+  }
+
+  /** Takes no further request: the connection closes with the answer to the present one, or now. */
+  goAway(): void {
+    this.last = true;
+    if (this.#current === null) this.#close();
+  }
+
+  /** Ends the connection so that the client notices: its end alone would complete an answer without a length. */
+  cut(): void {
+    this.#phase = 'closed';
+    this.#held = '';
+    if (this.secure) this.socket.destroy();
+    else this.socket.resetAndDestroy();
+  }
+
+  get key(): string {
+    const fields = this.#current?.rawHeaders ?? [];
+    const at = fields.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'sec-websocket-key');
+    return at === -1 ? '' : fields[at + 1]!;
+  }
+
+  detach(): Buffer {
+    const { socket } = this;
+    this.#flush();
+    this.#phase = 'detached';
+    socket.off('data', this.#onData);
+    const rest = this.#unread?.subarray(this.#at) ?? Buffer.alloc(0);
+    this.#unread = null;
+    return rest;
+  }
+
+  check(now: number): void {
+    const { header, idle } = this.#context.gateway.settings.timeouts;
+    const waited = now - this.#since;
+    if (this.#phase === 'closing') {
+      if (waited >= (this.#lingers ? LINGER : idle)) this.socket.destroy();
+    } else if (this.#phase !== 'open' || this.#current !== null) {
+      // The request in progress has its own deadlines.
+    } else if (this.#headDue || this.#section.unfinished) {
+      if (waited >= header) this.refuse(LATE);
+    } else if (waited >= idle) {
+      this.#close();
+    }
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#phase !== 'open') return;
+    if (this.#unread === null) {
+      this.#unread = chunk;
+      this.#at = 0;
+    } else {
+      this.#unread = Buffer.concat([this.#unread.subarray(this.#at), chunk]);
+      this.#at = 0;
+    }
+    this.advance();
+  };
+
+  #drained(): void {
+    if (this.#phase === 'closing') this.#since = this.now;
+    this.#writable();
+    this.advance();
+  }
+
+  /** Reads the next part of what came. False = it has to wait. */
+  #step(): boolean {
+    if (!this.#body.ended) return this.#readBody();
+    // A client that reads no answers gets no further ones.
+    if (this.#current !== null || this.socket.writableNeedDrain || this.#held.length >= MOST_HELD)
+      return false;
+    return this.#readHead();
+  }
+
+  #readHead(): boolean {
+    const bytes = this.#unread!;
+    try {
+      if (!this.#headDue && !this.#section.unfinished) this.#since = this.now;
+      const behind = this.#section.readHead(bytes, this.#at, bytes.length);
+      if (behind === INCOMPLETE) {
+        this.#unread = null;
+        return false;
+      }
+      this.#took(behind);
+    } catch (error) {
+      this.refuse(readingOf(error));
+      return false;
+    }
+    this.#headDue = false;
+    const { method, target, http10 } = this.#line;
+    const exchange = new Http1Exchange(this, method, target, this.#section.fields, http10);
+    this.#current = exchange;
+    this.#context.start(exchange);
+    return true;
+  }
+
+  #readBody(): boolean {
+    const exchange = this.#current;
+    if (exchange !== null && !exchange.takesBody) return false;
+    const bytes = this.#unread!;
+    const body = this.#body;
+    try {
+      this.#took(body.read(bytes, this.#at, bytes.length));
+    } catch (error) {
+      this.#brokenBody(readingOf(error));
+      return false;
+    }
+    // Without an exchange it is the rest of a request that was answered.
+    if (exchange === null) return true;
+    if (body.piece !== null) exchange.bodyCame(body.piece);
+    if (body.ended) exchange.bodyEnded(body.trailers);
+    return true;
+  }
+
+  #took(behind: number): void {
+    const bytes = this.#unread;
+    this.#at = behind;
+    if (bytes !== null && behind === bytes.length) this.#unread = null;
+  }
+
+  #brokenBody(refusal: Refusal): void {
+    this.last = true;
+    this.#unread = null;
+    if (this.#current === null) this.#close();
+    else this.#current.breakOff(refusal);
+  }
+
+  /** Stops reading the socket while much waits, and looks at what the client's end means once nothing does. */
+  #steer(): void {
+    const { socket } = this;
+    const waiting = this.#unread === null ? 0 : this.#unread.length - this.#at;
+    if (waiting >= MOST_UNREAD && !this.#paused) {
+      this.#paused = true;
+      socket.pause();
+    } else if (waiting === 0 && this.#paused) {
+      this.#paused = false;
+      socket.resume();
+    }
+    if (waiting === 0 && this.#ended) this.#clientEnded();
+  }
+
+  /** The client sends nothing more. One that waits for an answer then is taken to have left, as everywhere. */
+  #clientEnded(): void {
+    this.#ended = true;
+    if (this.#phase !== 'open') return;
+    if (this.#current === null) {
+      if (this.#section.unfinished) this.refuse(UNFINISHED);
+      else this.#close();
+    } else if (this.#body.ended) {
+      this.#close();
+    } else if (this.#unread === null || this.#body.lacks(this.#unread.length - this.#at)) {
+      this.#brokenBody(UNFINISHED);
+    }
+  }
+
+  #flush(): void {
+    const text = this.#held;
+    if (text === '') return;
+    this.#held = '';
+    if (this.socket.writable && this.socket.write(text, 'latin1')) this.#writable();
+  }
+
+  #writable(): void {
+    const callback = this.#whenWritable;
+    this.#whenWritable = null;
+    callback?.();
+  }
+
+  #close(): void {
+    if (this.#phase === 'closing' || this.#phase === 'closed') return;
+    this.#phase = 'closing';
+    this.last = true;
+    this.#unread = null;
+    this.#since = this.now;
+    if (this.#paused || this.socket.isPaused()) this.socket.resume();
+    if (this.#held === '') this.#end();
+  }
+
+  #end(): void {
+    if (this.socket.writableEnded) return;
+    this.socket.end(() => {
+      this.#lingers = true;
+      this.#since = this.now;
+    });
+  }
+
+  #closed(): void {
+    this.#phase = 'closed';
+    this.#unread = null;
+    this.#held = '';
+    this.#context.deadlines.forget(this);
+    const exchange = this.#current;
+    this.#current = null;
+    exchange?.clientGone();
+  }
+}
+
+const LATE = new Refusal('request_timeout', 'The header section took too long to arrive');
+const UNFINISHED = new Refusal('malformed_request', 'The request ends before it is complete');
+
+/** What an error of the readers means to the client. */
+function readingOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof OversizedSection)
+    return new Refusal('headers_too_large', 'The request line and header fields are too large');
+  if (error instanceof InvalidResponse)
+    return new Refusal('malformed_request', `The request is not valid HTTP/1.1: ${error.message}`);
+  throw error;
+}
