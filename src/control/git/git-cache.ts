@@ -11,6 +11,7 @@ import { Operation } from './operation.ts';
 import { parseRepository, type Repository, submoduleUrl } from './repository.ts';
 import { RETENTION, type RetentionLimits } from './retention.ts';
 import { GitFailure } from './run-git.ts';
+import { SharedWork } from './shared-work.ts';
 import { sourceProblems } from './source-problems.ts';
 
 /** So many submodules one clone may have, those of submodules counted in. */
@@ -38,12 +39,14 @@ export interface FetchResult {
  * repositories, one for each repository and secret, so that who may not name the secret cannot read what it opens.
  *
  * Calls reject with `GitError`, with the signal's reason, or with the system's error where a directory cannot be used.
- * `credentials` are the values of the secret that the source names. Fetches of one repository take turns.
+ * `credentials` are the values of the secret that the source names. Fetches of one repository take turns; those that
+ * wait for the same branch or commit share one.
  */
 export class GitCache {
   readonly #directory: string;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #cached: CachedRepositories;
+  readonly #fetches = new SharedWork<string>();
 
   constructor({ directory, environment, retention = RETENTION }: GitCacheOptions) {
     this.#directory = resolve(directory);
@@ -56,26 +59,31 @@ export class GitCache {
    * `lastCommit` fits the source and is in the cache. A source with a commit asks no repository at all then: that
    * commit never changes, and its branch may be gone.
    */
-  fetch(
+  async fetch(
     source: GitSource,
     credentials: SecretValues,
     { signal, lastCommit }: { readonly signal: AbortSignal; readonly lastCommit: string | null },
   ): Promise<FetchResult> {
-    return this.#operation(source, credentials, signal, async (operation, repository) => {
-      const last = lastCommit !== null && fits(lastCommit, source) ? lastCommit : null;
-      const hasLast = (commit: string): Promise<boolean> =>
-        this.#cached.has(operation, repository, source, commit);
-      if (last !== null && source.commit !== null && (await hasLast(last))) {
-        return { commit: last, offline: false };
-      }
-      try {
-        return { commit: await this.#cached.fetch(operation, repository, source), offline: false };
-      } catch (error) {
-        const unreachable = error instanceof GitError && error.kind === 'unreachable';
-        if (last === null || !unreachable || !(await hasLast(last))) throw error;
-        return { commit: last, offline: true };
-      }
-    });
+    const last = lastCommit !== null && fits(lastCommit, source) ? lastCommit : null;
+    const hasLast = (commit: string): Promise<boolean> =>
+      this.#operation(source, credentials, signal, (operation, repository) =>
+        this.#cached.has(operation, repository, source, commit),
+      );
+    if (last !== null && source.commit !== null && (await hasLast(last))) {
+      return { commit: last, offline: false };
+    }
+    try {
+      const commit = await this.#fetches.join(JSON.stringify([source, credentials]), signal, (wanted) =>
+        this.#operation(source, credentials, wanted, (operation, repository) =>
+          this.#cached.fetch(operation, repository, source),
+        ),
+      );
+      return { commit, offline: false };
+    } catch (error) {
+      const unreachable = error instanceof GitError && error.kind === 'unreachable';
+      if (last === null || !unreachable || !(await hasLast(last))) throw error;
+      return { commit: last, offline: true };
+    }
   }
 
   /**

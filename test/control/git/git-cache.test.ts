@@ -377,6 +377,25 @@ test('fetches of one repository take turns, and all of them succeed', async () =
   for (const clone of clones) expect(readFileSync(join(clone, 'a'), 'utf8')).toBe('1');
 });
 
+test('fetches that wait for the same branch share one, which brings what was there when they asked', async () => {
+  const source = new SourceRepository();
+  source.commit({ file: 'first' });
+  source.git('branch', 'other');
+  const programs = join(temporaryDirectory(), 'bin');
+  const asked = join(programs, 'asked');
+  mkdirSync(programs);
+  const script = `#!/bin/sh\nexport PATH="\${PATH#*:}"\ncase "$*" in *"${source.url}"*) echo "$*" >> '${asked}';; esac\nexec git "$@"\n`;
+  writeFileSync(join(programs, 'git'), script, { mode: 0o755 });
+  const cache = new TestCache({ environment: { PATH: `${programs}:${process.env['PATH'] ?? ''}` } });
+  const early = [cache.fetch(source.source()), cache.fetch(source.source({ branch: 'other' }))];
+  await expect.poll(() => existsSync(asked)).toBe(true); // one of them is under way
+  const commit = source.commit({ file: 'second' });
+  const late = await Promise.all(Array.from({ length: 20 }, () => cache.fetch(source.source())));
+  expect(new Set(late.map((found) => found.commit))).toEqual(new Set([commit]));
+  await Promise.all(early);
+  expect(readFileSync(asked, 'utf8').trim().split('\n')).toHaveLength(3);
+});
+
 test('each secret has a cache of its own', async () => {
   const app = new SourceRepository();
   app.commit({ a: '1' });
