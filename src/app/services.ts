@@ -53,7 +53,7 @@ export function openServices({ settings, plane, gatewayUrl, log }: ServicesOptio
   const store = told(() => new Store(dataDir));
   const environments = new Environments({
     table: store.environments,
-    usedBy: (name) => registry.using(({ environment }) => environment === name),
+    services: (name) => store.currentSpecs().filter(({ environment }) => environment === name),
   });
   const secrets = told(
     () =>

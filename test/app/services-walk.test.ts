@@ -86,6 +86,15 @@ test('a service from its repository to its end, and back: by the command line an
   expect(logs).toContain('asked for /x with the key ***');
   expect(logs).not.toContain('sk-0123456789');
 
+  // Its environment cannot take a variable away from it.
+  expect(
+    await runRealmgate(
+      ['environments', 'set', 'default', '--var', 'MODEL_NAME=large', '--admin-url', admin],
+      ROOT,
+      { REALMGATE_TOKEN: token },
+    ),
+  ).toMatchObject({ code: 1, err: expect.stringContaining('of the service summary') as string });
+
   // Changed code comes with a restart.
   source.commit(program('second'));
   expect(await call('/summary')).toMatchObject({ body: { says: 'first' } });

@@ -1,11 +1,11 @@
-import type { Environment } from '../../contracts/service.ts';
+import type { Environment, ServiceSpec } from '../../contracts/service.ts';
 import { InvalidRequest, Refusal } from '../../errors.ts';
 import type { EnvironmentTable } from '../store/environment-table.ts';
 import { NOTATIONS } from './notations.ts';
 import { readBody, textProblem } from './read-body.ts';
 import { text } from './schema.ts';
 import { ENVIRONMENT_BODY } from './spec-schema.ts';
-import { environmentVariableProblems } from './variables.ts';
+import { environmentVariableProblems, parameterCollisions } from './variables.ts';
 
 const NAME = text(NOTATIONS.environmentName, { description: 'Name of the environment.' });
 
@@ -22,18 +22,18 @@ export const EMPTY_ENVIRONMENT: Omit<Environment, 'name'> = {
 
 export interface EnvironmentsOptions {
   readonly table: EnvironmentTable;
-  /** Names of the current services that run in this environment. */
-  readonly usedBy: (name: string) => readonly string[];
+  /** The current services that run in this environment, as they are and as they are about to be. */
+  readonly services: (name: string) => readonly Pick<ServiceSpec, 'name' | 'parameters'>[];
 }
 
 /** Environment configurations. Services in one that changes get the change from their next start on. */
 export class Environments {
   readonly #table: EnvironmentTable;
-  readonly #usedBy: EnvironmentsOptions['usedBy'];
+  readonly #services: EnvironmentsOptions['services'];
 
-  constructor({ table, usedBy }: EnvironmentsOptions) {
+  constructor({ table, services }: EnvironmentsOptions) {
     this.#table = table;
-    this.#usedBy = usedBy;
+    this.#services = services;
   }
 
   /** In the order of their names. */
@@ -54,14 +54,20 @@ export class Environments {
     return environment;
   }
 
-  /** Replaces the whole environment: what the body leaves out is empty. */
+  /**
+   * Replaces the whole environment: what the body leaves out is empty. Refuses a variable that a parameter of a service
+   * in it becomes as well: one of the two would be lost at the next start.
+   */
   put(name: string, body: unknown, actor: string): Environment {
     const wrongName = textProblem(name, NAME, 'name');
     const { value, problems } = readBody(body, ENVIRONMENT_BODY);
     const wrong = wrongName === null ? [...problems] : [wrongName, ...problems];
     if (wrong.length > 0) throw new InvalidRequest(wrong);
     const environment: Environment = { name, ...(value as Omit<Environment, 'name'>) };
-    wrong.push(...environmentVariableProblems(environment.variables));
+    wrong.push(
+      ...environmentVariableProblems(environment.variables),
+      ...parameterCollisions(environment.variables, this.#services(name)),
+    );
     if (wrong.length > 0) throw new InvalidRequest(wrong);
     this.#table.put(environment, { actor });
     return environment;
@@ -75,11 +81,11 @@ export class Environments {
         'The environment default always exists; put an empty one in its place instead',
       );
     }
-    const users = this.#usedBy(name);
-    if (users.length > 0) {
+    const users = new Set(this.#services(name).map((service) => service.name));
+    if (users.size > 0) {
       throw new Refusal(
         'conflict',
-        `The environment ${name} is used by ${users.join(', ')}; cancel or update first`,
+        `The environment ${name} is used by ${[...users].join(', ')}; cancel or update first`,
       );
     }
     this.#table.delete(name, { actor });

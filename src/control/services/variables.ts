@@ -67,6 +67,24 @@ export function environmentVariableProblems(variables: Texts): Problem[] {
   return [...problems, ...totalProblems('variables', variables)];
 }
 
+/** The variables of an environment that parameters of services in it become as well. Fields are `variables.NAME`. */
+export function parameterCollisions(
+  variables: Texts,
+  services: readonly Pick<ServiceSpec, 'name' | 'parameters'>[],
+): Problem[] {
+  const owners = new Map<string, Set<string>>(Object.keys(variables).map((name) => [name, new Set()]));
+  for (const { name, parameters } of services) {
+    for (const parameter of Object.keys(parameters)) {
+      owners.get(variableName(parameter))?.add(`${quote(parameter)} of the service ${name}`);
+    }
+  }
+  return [...owners].flatMap(([variable, words]) => {
+    if (words.size === 0) return [];
+    const message = `${variable} is what the parameter ${[...words].join(' and ')} becomes; choose another name`;
+    return [{ field: `variables.${variable}`, message }];
+  });
+}
+
 /**
  * The whole environment of a service's processes. What comes later wins: `base`, the environment's own variables, the
  * parameters, the secrets, the platform. The directories of a Python and a Node with an absolute path stand first in

@@ -23,9 +23,14 @@ const FULL = {
   },
 };
 
-function open(users: string[] = []) {
+interface User {
+  readonly name: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+function open(users: readonly User[] = []) {
   const store = openStore();
-  return { store, environments: new Environments({ table: store.environments, usedBy: () => users }) };
+  return { store, environments: new Environments({ table: store.environments, services: () => users }) };
 }
 
 function refusal(code: string, message: RegExp): unknown {
@@ -70,9 +75,10 @@ test('an environment is written, read, replaced as a whole and deleted, and all 
 });
 
 test('one that a service uses is not deleted, and the services are named', () => {
-  const { environments } = open(['brave-otter']);
+  const otter = { name: 'brave-otter', parameters: {} };
+  const { environments } = open([otter, otter]);
   environments.put('a', {}, 'alice');
-  expect(() => environments.delete('a', 'bob')).toThrow(refusal('conflict', /used by brave-otter/));
+  expect(() => environments.delete('a', 'bob')).toThrow(refusal('conflict', /used by brave-otter;/));
   expect(environments.find('a')).not.toBeNull();
 });
 
@@ -116,6 +122,29 @@ test('a variable that the platform or the system sets is refused', () => {
   expect(() => environments.put('a', { variables: { PATH: '/x', PORT: '1' } }, 'alice')).toThrow(
     refusal('invalid_request', /variables\.PATH: .*variables\.PORT: /),
   );
+});
+
+test('a variable that a parameter of a service in it becomes as well is refused, naming both', () => {
+  const { environments } = open([
+    { name: 'otter', parameters: { 'model-name': 'small', other: 'x' } },
+    { name: 'lynx', parameters: { 'model.name': 'large' } },
+  ]);
+  const variables = { MODEL_NAME: 'a', LEVEL: 'b' };
+  expect(() => environments.put('a', { variables }, 'alice')).toThrow(
+    expect.objectContaining({
+      code: 'invalid_request',
+      errors: [
+        {
+          field: 'variables.MODEL_NAME',
+          message:
+            'MODEL_NAME is what the parameter "model-name" of the service otter and "model.name" of the service lynx ' +
+            'becomes; choose another name',
+        },
+      ],
+    }),
+  );
+  expect(environments.find('a')).toBeNull();
+  environments.put('a', { variables: { LEVEL: 'b' } }, 'alice');
 });
 
 test('JSON that is passed on may not be nested without end', () => {

@@ -73,7 +73,7 @@ test('what the store and the environments give is as the schemas say', () => {
   const { id } = create(store);
   store.addEvent(id, { at: AT, kind: 'exited', message: 'x', replica: 'r-1', data: { code: 1 } });
   store.secrets.put({ name: 'a', keys: ['k'], sealed: Buffer.of(1) }, { actor: 'alice', changed: [] });
-  const environments = new Environments({ table: store.environments, usedBy: () => [] });
+  const environments = new Environments({ table: store.environments, services: () => [] });
   const answers: [Schema, ServiceEvent | ServiceRevision | SecretView | Environment | AuditPage][] = [
     ...store.events(id).map((event): [Schema, ServiceEvent] => [viewSchemas.SERVICE_EVENT, event]),
     [viewSchemas.SERVICE_REVISION, store.revisions(id)[0]!],
