@@ -20,6 +20,8 @@ export class OriginPool {
   readonly #connecting = new Set<UpstreamConnection>();
   /** The longest idle first. */
   readonly #idle: UpstreamConnection[] = [];
+  /** performance.now() at the last sweep: near enough for what is idle, and the clock costs 50 ns. */
+  #now = performance.now();
   #closed = false;
 
   /** Throws TypeError when `origin` is not `http://host[:port]` or `https://host[:port]`. */
@@ -43,9 +45,8 @@ export class OriginPool {
 
   /** An idle connection, or else a new one. */
   take(): UpstreamConnection {
-    const now = performance.now();
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
-      if (connection.idleUntil > now) return connection;
+      if (connection.idleUntil > this.#now) return connection;
       connection.close();
     }
     return this.connect();
@@ -70,7 +71,7 @@ export class OriginPool {
       connection.close();
       return;
     }
-    connection.idleUntil = performance.now() + idleTime;
+    connection.idleUntil = this.#now + idleTime;
     this.#idle.push(connection);
   }
 
@@ -84,6 +85,7 @@ export class OriginPool {
 
   /** Closes what has been idle, or connecting, for too long. */
   sweep(now: number): void {
+    this.#now = now;
     for (const connection of this.#connecting) {
       if (connection.connectDeadline <= now) connection.connectTimedOut();
     }
