@@ -39,24 +39,12 @@ export function viewClient(gateway: Gateway, exchange: Exchange, head: RequestHe
   };
 }
 
-/** Appends what every upstream is told about the request: the client's address, its host and the request's ids. */
-export function addForwarded(
-  headers: string[],
-  head: RequestHead,
-  view: ClientView,
-  requestId: string,
-): void {
+/** What every upstream is told about the request, as field lines: the client's address, its host and the request's ids. */
+export function forwardedLines(head: RequestHead, view: ClientView, requestId: string): string {
   const { traceparent } = head;
-  headers.push(
-    'X-Forwarded-For',
-    view.forwardedFor,
-    'X-Forwarded-Host',
-    view.host,
-    'X-Forwarded-Proto',
-    view.proto,
-    'X-Request-Id',
-    requestId,
-    'traceparent',
-    traceparent !== null && isTraceparent(traceparent) ? traceparent : newTraceparent(),
+  const trace = traceparent !== null && isTraceparent(traceparent) ? traceparent : newTraceparent();
+  return (
+    `X-Forwarded-For: ${view.forwardedFor}\r\nX-Forwarded-Host: ${view.host}\r\nX-Forwarded-Proto: ${view.proto}\r\n` +
+    `X-Request-Id: ${requestId}\r\ntraceparent: ${trace}\r\n`
   );
 }

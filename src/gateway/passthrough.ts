@@ -2,7 +2,7 @@ import type { PassthroughEndpoint } from '../contracts/settings.ts';
 import { Refusal } from '../errors.ts';
 import { passthroughTarget, resourcesTarget } from '../realm/endpoints.ts';
 import { receiveLogout } from './back-channel-logout.ts';
-import { addForwarded } from './client-view.ts';
+import { forwardedLines } from './client-view.ts';
 import { Relay } from './forward/relay.ts';
 import type { Gateway, PassthroughRealm } from './gateway.ts';
 import type { Incoming } from './incoming.ts';
@@ -109,16 +109,13 @@ function relayToRealm(
   body: Buffer | null,
 ): void {
   const { exchange, head, target, view, record } = incoming;
-  const headers = head.passed;
   // The realm derives the issuer from these, so what clients see comes before what this client says.
   const origin = gateway.publicOrigin ?? view;
   const seen = { ...view, host: origin.host, proto: origin.proto };
-  addForwarded(headers, head, seen, exchange.requestId);
-  headers.push('X-Forwarded-Port', portOf(seen.host, seen.proto));
-  if (head.authorization !== null) headers.push('Authorization', head.authorization);
-  if (body === null && head.expectsContinue && incoming.body !== 'none') {
-    headers.push('Expect', '100-continue');
-  }
+  let lines = forwardedLines(head, seen, exchange.requestId);
+  lines += `X-Forwarded-Port: ${portOf(seen.host, seen.proto)}\r\n`;
+  if (head.authorization !== null) lines += `Authorization: ${head.authorization}\r\n`;
+  if (body === null && head.expectsContinue && incoming.body !== 'none') lines += 'Expect: 100-continue\r\n';
   const safe = exchange.method === 'GET' || exchange.method === 'HEAD';
   const relay = new Relay(gateway, exchange, record, {
     group: realm.group,
@@ -126,7 +123,8 @@ function relayToRealm(
     request: {
       method: exchange.method,
       target: path + target.query,
-      headers,
+      headers: head.passed,
+      lines,
       body: body === null ? incoming.body : body.length,
       retryable: safe && body === null && incoming.body === 'none',
     },

@@ -312,6 +312,20 @@ test.each<[string, readonly (readonly [string, string])[]]>([
   await expectAtRest(running);
 });
 
+test('bytes that UTF-8 has for U+010D and U+010A stay bytes, which end no line', async () => {
+  const upstream = await startUpstream();
+  const running = await secureGatewayTo(upstream.origin);
+  const raw = await RawHttp2.open(running.port);
+  for (const [i, length] of [8, 90].entries()) {
+    const value = `${'a'.repeat(length)}\xc4\x8d\xc4\x8aX-Forwarded-User: root`;
+    raw.request(2 * i + 1, [...GET, ['x-a', value]]);
+    await raw.ended(2 * i + 1);
+    expect(upstream.seen[i]?.headers['x-a']).toBe(value);
+  }
+  raw.socket.destroy();
+  await expectAtRest(running);
+});
+
 test('a well-formed request of raw frames does reach the service', async () => {
   const upstream = await startUpstream();
   const running = await secureGatewayTo(upstream.origin);

@@ -1,10 +1,10 @@
 import type { Permit } from '../authorize.ts';
-import { addForwarded } from '../client-view.ts';
+import { forwardedLines } from '../client-view.ts';
 import type { Gateway, Service } from '../gateway.ts';
 import type { Incoming } from '../incoming.ts';
 import { upstreamPath } from '../match-route.ts';
 import { Hold } from './hold.ts';
-import { identityHeaders } from './identity-headers.ts';
+import { identityLines } from './identity-headers.ts';
 import { Relay } from './relay.ts';
 import type { UpstreamRequest } from './upstream-types.ts';
 
@@ -18,7 +18,8 @@ export function forward(gateway: Gateway, incoming: Incoming, service: Service, 
   const request: UpstreamRequest = {
     method: exchange.method,
     target: upstreamPath(route, target.path) + target.query,
-    headers: serviceHeaders(incoming, permit),
+    headers: incoming.head.passed,
+    lines: serviceLines(incoming, permit),
     body,
     retryable: body === 'none' && SAFE.has(exchange.method),
   };
@@ -35,19 +36,24 @@ export function forward(gateway: Gateway, incoming: Incoming, service: Service, 
   relay.start();
 }
 
-/** The header fields that a service sees, flat: the client's that may pass, then those that only the gateway sets. */
-export function serviceHeaders(
-  { exchange, head, view, body }: Incoming,
-  { route, principal }: Permit,
-): string[] {
-  const headers = head.passed;
-  addForwarded(headers, head, view, exchange.requestId);
+/** What a service sees beside the client's fields that may pass: the lines that only the gateway writes. */
+function serviceLines({ exchange, head, view, body }: Incoming, { route, principal }: Permit): string {
+  let lines = forwardedLines(head, view, exchange.requestId);
   if (route.stripPrefix && route.endpoint !== null && route.endpoint !== '/') {
-    headers.push('X-Forwarded-Prefix', route.endpoint);
+    lines += `X-Forwarded-Prefix: ${route.endpoint}\r\n`;
   }
-  if (principal !== null) for (const item of identityHeaders(principal)) headers.push(item);
-  if (route.forwardToken && head.authorization !== null) headers.push('Authorization', head.authorization);
-  if (head.takesTrailers) headers.push('TE', 'trailers');
-  if (head.expectsContinue && body !== 'none') headers.push('Expect', '100-continue');
+  if (principal !== null) lines += identityLines(principal);
+  if (route.forwardToken && head.authorization !== null) lines += `Authorization: ${head.authorization}\r\n`;
+  if (head.takesTrailers) lines += 'TE: trailers\r\n';
+  if (head.expectsContinue && body !== 'none') lines += 'Expect: 100-continue\r\n';
+  return lines;
+}
+
+/** All of the header fields that a service sees, flat. */
+export function serviceHeaders(incoming: Incoming, permit: Permit): string[] {
+  const headers = [...incoming.head.passed];
+  for (const [, name, value] of serviceLines(incoming, permit).matchAll(/(.*?): (.*)\r\n/g)) {
+    headers.push(name!, value!);
+  }
   return headers;
 }

@@ -1,25 +1,24 @@
 import type { Principal } from '../../contracts/principal.ts';
 
-const built = Symbol('identity headers');
+const built = Symbol('identity lines');
 
 /** A property and no WeakMap: one of 30,000 principals made every garbage collection longer. */
 interface Described extends Principal {
-  [built]?: readonly string[] | undefined;
+  [built]?: string | undefined;
 }
 
-/** The header fields that tell a service who calls, flat; built once per token. */
-export function identityHeaders(principal: Described): readonly string[] {
+/** The field lines that tell a service who calls; built once per token. */
+export function identityLines(principal: Described): string {
   return (principal[built] ??= build(principal));
 }
 
-function build(principal: Principal): readonly string[] {
-  const headers = ['X-Forwarded-User', fieldValue(principal.subject)];
-  if (principal.username !== null)
-    headers.push('X-Forwarded-Preferred-Username', fieldValue(principal.username));
-  if (principal.email !== null) headers.push('X-Forwarded-Email', fieldValue(principal.email));
-  if (principal.groups.length > 0)
-    headers.push('X-Forwarded-Groups', principal.groups.map(groupName).join(','));
-  return headers;
+function build(principal: Principal): string {
+  const { subject, username, email, groups } = principal;
+  const lines = ['X-Forwarded-User: ', fieldValue(subject), '\r\n'];
+  if (username !== null) lines.push('X-Forwarded-Preferred-Username: ', fieldValue(username), '\r\n');
+  if (email !== null) lines.push('X-Forwarded-Email: ', fieldValue(email), '\r\n');
+  if (groups.length > 0) lines.push('X-Forwarded-Groups: ', groups.map(groupName).join(','), '\r\n');
+  return lines.join('');
 }
 
 /** Printable ASCII without white space around it: what most claims are. */

@@ -9,6 +9,9 @@ import type { BodyLength } from './response-framing.ts';
 import type { Exchange } from './upstream-exchange.ts';
 import type { UpstreamFailure } from './upstream-types.ts';
 
+/** Bytes up to which a piece of a body is sent as a part of the text before it. */
+const SMALL_PIECE = 4096;
+
 /**
  * One connection to an upstream, with at most one exchange at a time. Its state lives in fields and its listeners
  * are made once, so that an exchange on a kept connection costs one write, one read and no closure.
@@ -30,8 +33,8 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
   #reused = false;
   /** A byte of the present exchange's answer has come. */
   #answered = false;
-  /** The head waits in the corked socket for the first piece of the body. */
-  #headHeld = false;
+  /** The head, while it waits for the first piece of the body. */
+  #held = '';
   #paused = false;
   /** The last read took all there was room for. */
   #mayHaveMore = false;
@@ -63,43 +66,43 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
     this.#parser.begin(exchange.request.method === 'HEAD');
     // The first piece of a body mostly comes within this turn of the event loop, and then shares the head's write.
     // It may also wait for a 100 (Continue), so the head waits no longer than that.
-    this.#socket.cork();
-    this.#socket.write(exchange.head, 'latin1');
-    this.#headHeld = true;
+    this.#held = exchange.head;
     atEndOfTurn(this);
   }
 
   endOfTurn(): void {
-    this.#releaseHead();
+    const text = this.#takeHeld();
+    if (text !== '') this.#socket.write(text, 'latin1');
   }
 
-  #releaseHead(): void {
-    if (!this.#headHeld) return;
-    this.#headHeld = false;
-    this.#socket.uncork();
+  #takeHeld(): string {
+    const text = this.#held;
+    this.#held = '';
+    return text;
   }
 
   /** Returns false when the socket holds more than it should. */
   sendBody(piece: Buffer, chunked: boolean): boolean {
     const socket = this.#socket;
-    let more: boolean;
-    if (chunked) {
-      socket.cork();
-      socket.write(`${piece.length.toString(16)}\r\n`, 'latin1');
-      socket.write(piece);
-      more = socket.write('\r\n', 'latin1');
-      socket.uncork();
-    } else {
-      more = socket.write(piece);
-    }
-    this.#releaseHead();
-    return more;
+    const head = this.#takeHeld();
+    const before = chunked ? `${head}${piece.length.toString(16)}\r\n` : head;
+    const behind = chunked ? '\r\n' : '';
+    if (before === '') return socket.write(piece);
+    // As one string they are one piece for the socket: the list that node makes of several costs more than the copy.
+    if (piece.length <= SMALL_PIECE)
+      return socket.write(before + piece.toString('latin1') + behind, 'latin1');
+    socket.cork();
+    socket.write(before, 'latin1');
+    socket.write(piece);
+    if (chunked) socket.write(behind, 'latin1');
+    socket.uncork();
+    return socket.writableLength < socket.writableHighWaterMark;
   }
 
   /** `rest`: what ends a chunked body. */
   endBody(rest: string): void {
-    if (rest !== '') this.#socket.write(rest, 'latin1');
-    this.#releaseHead();
+    const text = this.#takeHeld() + rest;
+    if (text !== '') this.#socket.write(text, 'latin1');
   }
 
   resume(): void {
@@ -112,6 +115,7 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
     if (this.#closed) return;
     this.#closed = true;
     this.#exchange = null;
+    this.#held = '';
     this.#parser.stop();
     this.#pool.forget(this);
     this.#socket.destroy();
@@ -176,7 +180,7 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
   /** Returns false to stop reading. */
   #read(length: number): boolean {
     const bytes = this.#input.buffer;
-    if (this.#exchange === null || this.#headHeld) {
+    if (this.#exchange === null || this.#held !== '') {
       this.#fail({ kind: 'invalid', detail: 'bytes that answer no request' }, false);
       return true;
     }

@@ -6,8 +6,13 @@ export interface UpstreamRequest {
   readonly method: string;
   /** Request target in origin-form, already canonical. */
   readonly target: string;
-  /** Everything but `Host`, `Connection` and the framing, which the client writes itself. */
+  /**
+   * The client's fields that go on, as the reading of its request let them pass: without a control character, and
+   * without `Host`, `Connection` and the framing, which the upstream client writes itself. They are not checked again.
+   */
   readonly headers: readonly string[];
+  /** The gateway's own fields as finished lines in latin1, each with its CRLF. */
+  readonly lines: string;
   /** 'none' = no body and no framing header; a number = Content-Length; 'chunked' = unknown length. */
   readonly body: 'none' | 'chunked' | number;
   /** May be sent once more when a reused connection closed before any byte came back. */

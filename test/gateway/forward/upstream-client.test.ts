@@ -139,14 +139,9 @@ describe('one exchange', () => {
 describe('what must not reach the wire', () => {
   const BAD = ['a\r\nEvil: 1', 'a\nb', 'a\rb', 'a\0b', 'a\u010db', 'a\u010ab', 'a\ud83d\ude00'];
 
-  test.each(BAD)('a header value, name, method or target such as %j is refused', async (bad) => {
+  test.each(BAD)('a method or target such as %j is refused', async (bad) => {
     await using upstream = await Upstream.start(always(HELLO));
-    for (const request of [
-      { headers: ['x', bad] },
-      { headers: [bad, 'x'] },
-      { method: bad },
-      { target: bad },
-    ]) {
+    for (const request of [{ method: bad }, { target: bad }]) {
       expect(() => upstream.send(request)).toThrow(TypeError);
     }
     expect(upstream.client.connections()).toEqual({ active: 0, idle: 0 });
@@ -157,10 +152,8 @@ describe('what must not reach the wire', () => {
     { target: '/ HTTP/1.1\r\nHost: b\r\n\r\nGET /' },
     { method: 'GET /x' },
     { method: 'CONNECT' },
-    { headers: ['hOST', 'b'] },
-    { headers: ['Connection', 'close'] },
-    { headers: ['Content-Length', '5'] },
-    { headers: ['Transfer-Encoding', 'chunked'] },
+    { method: '' },
+    { target: '' },
   ])('%j is refused', async (request) => {
     await using upstream = await Upstream.start(always(HELLO));
     expect(() => upstream.send(request)).toThrow(TypeError);

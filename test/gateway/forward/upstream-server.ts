@@ -68,6 +68,7 @@ export class Upstream implements AsyncDisposable {
       method: 'GET',
       target: '/',
       headers: [],
+      lines: '',
       body: 'none',
       retryable: false,
       ...request,
