@@ -1,3 +1,4 @@
+import './lean-http.ts';
 import { UsageError, type Io, type Verb } from './cli/verb.ts';
 
 /** Verbs by name. What a verb needs is loaded with it, so that `token` does not wait for the gateway's code. */

@@ -6,7 +6,9 @@ import type { Snapshot } from '../contracts/snapshot.ts';
 import type { FromWorker, Inquiry, Replies, ToWorker } from '../contracts/worker-messages.ts';
 import type { Taker } from './connection-dealer.ts';
 
-const PROGRAM = fileURLToPath(new URL(`../gateway/worker${extname(import.meta.url)}`, import.meta.url));
+const EXTENSION = extname(import.meta.url);
+const PROGRAM = fileURLToPath(new URL(`../gateway/worker${EXTENSION}`, import.meta.url));
+const LEAN_HTTP = new URL(`../lean-http${EXTENSION}`, import.meta.url).href;
 
 /** How long a worker that has said goodbye may take to end, in ms. */
 const LAST_BREATH = 1_000;
@@ -63,7 +65,7 @@ export class WorkerProcess implements Taker {
     this.slot = slot;
     this.#child = fork(PROGRAM, [], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      execArgv: [...process.execArgv, ...WORKER_FLAGS],
+      execArgv: [...process.execArgv, ...WORKER_FLAGS, `--import=${LEAN_HTTP}`],
     });
     const { promise, resolve } = Promise.withResolvers<WorkerEnd>();
     this.gone = promise;

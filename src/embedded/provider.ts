@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { ANSWERS, AnswerError } from './answers.ts';
+import { sendJsonAsText } from './json-bodies.ts';
 import { isLoopback } from './loopback.ts';
 import { escapeHtml, page } from './pages.ts';
 import { CONFIDENTIAL_CLIENT, PUBLIC_CLIENT, ROUTES, SIGN_IN } from './paths.ts';
@@ -33,6 +34,7 @@ export async function createProvider(options: ProviderOptions): Promise<Provider
   // Loaded only here: whoever has no embedded realm does not pay for it.
   const { Provider } = await import('oidc-provider/lib/provider.js');
   const provider = new Provider(options.issuer, configurationOf(options));
+  sendJsonAsText(provider);
   // Any page of this machine may be the one that signs in: its port is not known beforehand.
   provider.Client.prototype.redirectUriAllowed = isLoopbackUrl;
   provider.Client.prototype.postLogoutRedirectUriAllowed = isLoopbackUrl;

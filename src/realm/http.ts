@@ -8,6 +8,15 @@ const BODY_LIMIT = 1024 * 1024;
 /** Connections to one realm at a time; further requests wait for one, within their own time-out. */
 const MAX_SOCKETS = 32;
 
+/** What the realm answered, read whole. */
+export interface RealmAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  /** As the header has it; null = it has none. */
+  readonly date: string | null;
+  readonly body: Buffer<ArrayBuffer>;
+}
+
 export interface RealmRequest {
   readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
@@ -23,7 +32,7 @@ export interface RealmRequest {
  */
 export interface RealmHttp {
   /** Rejects with RealmFault, a system error or the signal's reason. Any status but 3xx resolves. */
-  request(url: string, request: RealmRequest): Promise<Response>;
+  request(url: string, request: RealmRequest): Promise<RealmAnswer>;
   /** Closes idle connections, and those in use after their answer. */
   close(): void;
 }
@@ -37,7 +46,7 @@ export function createRealmHttp(publicUrl: string | null, keepAlive: boolean): R
   const agents = { http: new http.Agent(options), https: new https.Agent(options) };
   const forwarded = publicUrl === null ? {} : forwardedHeaders(new URL(publicUrl));
 
-  function exchange(url: URL, { method, headers, body, signal }: RealmRequest): Promise<Response> {
+  function exchange(url: URL, { method, headers, body, signal }: RealmRequest): Promise<RealmAnswer> {
     return new Promise((resolve, reject) => {
       const secure = url.protocol === 'https:';
       const request = (secure ? https : http).request(url, {
@@ -66,7 +75,8 @@ export function createRealmHttp(publicUrl: string | null, keepAlive: boolean): R
         answered = true;
         readBody(response).then((bytes) => {
           signal.removeEventListener('abort', abort);
-          resolve(asResponse(response, bytes));
+          const { 'content-type': contentType = 'application/octet-stream', date = null } = response.headers;
+          resolve({ status: response.statusCode!, contentType, date, body: bytes });
         }, fail);
       });
       if (signal.aborted) abort();
@@ -138,20 +148,11 @@ function isJson(contentType: string | undefined): boolean {
   return /^application\/(?:[a-z0-9.-]+\+)?json\s*(?:;|$)/i.test(contentType ?? '');
 }
 
-function asResponse(response: http.IncomingMessage, bytes: Buffer<ArrayBuffer>): Response {
-  const status = response.statusCode!;
-  const empty = status === 204 || status === 205;
-  const { date, 'content-type': type = 'application/octet-stream' } = response.headers;
-  const headers = { 'content-type': type, ...(date === undefined ? {} : { date }) };
-  return new Response(empty ? null : bytes, { status, headers });
-}
-
-/** The JSON body of a 200. */
-export async function jsonOf(response: Response, what: string): Promise<unknown> {
-  if (response.status !== 200)
-    throw new RealmFault(`${what}: the realm answered with status ${response.status}`);
+/** The JSON body of a 200, in UTF-8 with or without a byte order mark. */
+export function jsonOf({ status, body }: RealmAnswer, what: string): unknown {
+  if (status !== 200) throw new RealmFault(`${what}: the realm answered with status ${status}`);
   try {
-    return await response.json();
+    return JSON.parse(new TextDecoder().decode(body));
   } catch {
     throw new RealmFault(`${what}: the realm's answer is not valid JSON`);
   }

@@ -4,7 +4,7 @@ import type { Configuration } from 'openid-client';
 import type { RealmSettings } from '../contracts/settings.ts';
 import type { RealmMetadata } from './discovery.ts';
 import { RealmFault, reasonOf } from './fault.ts';
-import type { RealmHttp } from './http.ts';
+import type { RealmAnswer, RealmHttp } from './http.ts';
 import { backstop, withDeadline } from './timer.ts';
 
 /** Entries of each cache, and characters of claims kept in all. */
@@ -62,14 +62,15 @@ export function createIntrospector(settings: RealmSettings, deps: IntrospectorDe
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- deprecated only to be noticed; the operator chose http
     if (from.introspectionEndpoint.startsWith('http:')) client.allowInsecureRequests(configuration);
     configuration.timeout = backstop(timeout);
-    configuration[client.customFetch] = (url, { headers, body }) => {
-      const form = (body as URLSearchParams).toString();
-      return withDeadline(
+    configuration[client.customFetch] = async (url, { headers, body: form }) => {
+      const body = (form as URLSearchParams).toString();
+      const answer = await withDeadline(
         timeout,
         new RealmFault(`no answer within ${timeout} ms`),
-        (signal) => http.request(url, { method: 'POST', headers, body: form, signal }),
+        (signal) => http.request(url, { method: 'POST', headers, body, signal }),
         stopping,
       );
+      return asResponse(answer);
     };
     built = { from, configuration };
     return configuration;
@@ -123,4 +124,10 @@ export function createIntrospector(settings: RealmSettings, deps: IntrospectorDe
       inFlight.clear();
     },
   };
+}
+
+/** As openid-client takes it. */
+function asResponse({ status, contentType, body }: RealmAnswer): Response {
+  const empty = status === 204 || status === 205;
+  return new Response(empty ? null : body, { status, headers: { 'content-type': contentType } });
 }

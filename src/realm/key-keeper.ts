@@ -190,8 +190,8 @@ export function createKeyKeeper(settings: RealmSettings, deps: KeyKeeperDeps): K
 
   async function fetchJwks(uri: string, signal: AbortSignal): Promise<readonly PublicJwk[]> {
     const headers = { accept: 'application/json, application/jwk-set+json' };
-    const response = await http.request(uri, { method: 'GET', headers, body: null, signal });
-    const { keys, skipped } = usableKeys(await jsonOf(response, 'key set'));
+    const answer = await http.request(uri, { method: 'GET', headers, body: null, signal });
+    const { keys, skipped } = usableKeys(jsonOf(answer, 'key set'));
     if (skipped.length > 0) log.debug({ realm, skipped }, 'Keys that no signature can be checked with');
     if (keys.length === 0) throw new RealmFault('key set: the answer has no usable key');
     return keys;

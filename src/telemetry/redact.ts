@@ -62,7 +62,8 @@ function copyObject(value: object, budget: Budget): unknown {
   if (value instanceof Error) return copyError(value, budget);
   if (Array.isArray(value)) return copyList(value, budget);
   if (value instanceof Set) return copyList([...(value as Set<unknown>)], budget);
-  if (value instanceof Map || value instanceof Headers) {
+  // Headers by its tag: to name it loads all of undici, 36 ms and 15 MiB.
+  if (value instanceof Map || Object.prototype.toString.call(value) === '[object Headers]') {
     return copyFields([...(value as Iterable<[unknown, unknown]>)], budget);
   }
   if ('toJSON' in value && typeof value.toJSON === 'function') {
