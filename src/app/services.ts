@@ -6,6 +6,7 @@ import { createLocalDriver } from '../control/drivers/local/local-driver.ts';
 import { GitCache } from '../control/git/git-cache.ts';
 import { Environments } from '../control/services/environments.ts';
 import { Registry } from '../control/services/registry.ts';
+import { Retention } from '../control/services/retention.ts';
 import { Secrets } from '../control/services/secrets.ts';
 import { SecretsKeyError } from '../control/services/secrets-key.ts';
 import { ServiceCheck } from '../control/services/service-check.ts';
@@ -116,6 +117,14 @@ export function openServices({ settings, plane, gatewayUrl, log }: ServicesOptio
     log,
   });
 
+  const retention = new Retention({
+    store,
+    driver,
+    settings: () => settings().services.retention,
+    isHeld: (id) => registry.isHeld(id),
+    log,
+  });
+
   return {
     registry,
     api: controlApi(registry, secrets, environments, store),
@@ -140,9 +149,12 @@ export function openServices({ settings, plane, gatewayUrl, log }: ServicesOptio
       }
       registry.settingsChanged();
     },
-    begin: () =>
-      registry.begin().catch((err: unknown) => log.error({ err }, 'The services cannot be started')),
+    begin: async () => {
+      await registry.begin().catch((err: unknown) => log.error({ err }, 'The services cannot be started'));
+      retention.begin();
+    },
     close: async () => {
+      await retention.close();
       await registry.close();
       store.close();
     },

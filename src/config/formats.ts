@@ -62,6 +62,11 @@ function decodeDuration(text: string): number {
   return duration;
 }
 
+function decodePeriod(text: string): number | null {
+  if (text === 'unlimited') return null;
+  return Number(text.slice(0, -1)) * (text.endsWith('d') ? 24 : 1) * UNITS.h;
+}
+
 const SIZES = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
 
 function decodeSize(text: string): number {
@@ -166,6 +171,13 @@ export const FORMATS = {
     'a duration',
     `a number and a unit, ${DURATION}`,
     decodeDuration,
+  ),
+  /** Milliseconds; null = unlimited. Not for timers. */
+  period: format(
+    'unlimited|0*[1-9][0-9]{0,4}[hd]',
+    'a period',
+    'unlimited, or a number of hours or days, such as 12h or 90d',
+    decodePeriod,
   ),
   /** Bytes. */
   headerSize: format(SIZE, 'a size', 'a number and a unit, such as 512B, 64KiB or 1MiB', decodeHeaderSize),

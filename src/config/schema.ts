@@ -484,6 +484,31 @@ const services = section(
         { description: 'How the number of replicas follows the load.' },
       ),
     ),
+    retention: withDefault(
+      {},
+      section(
+        {
+          past: withDefault(
+            '90d',
+            text(FORMATS.period, {
+              description:
+                'How long a service is known after it was cancelled, with its revisions, events and logs.',
+            }),
+          ),
+          audit: withDefault(
+            '365d',
+            text(FORMATS.period, { description: 'How long it is known who did what.' }),
+          ),
+          logs: withDefault(
+            '2GiB',
+            text(FORMATS.bodySize, {
+              description: 'What the logs of all past services may take. The one cancelled first goes first.',
+            }),
+          ),
+        },
+        { description: 'What is kept of what is over.' },
+      ),
+    ),
     local: withDefault(
       {},
       section(

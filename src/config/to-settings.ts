@@ -5,7 +5,7 @@ import type { ConfigFile, RealmEntry, RouteEntry } from './schema.ts';
 /** Derives what everything else reads from a file without faults. `realms`: those of the file, or the implied one. */
 export function toSettings(file: ConfigFile, realms: readonly RealmEntry[]): Settings {
   const { gateway, admin } = file;
-  const { driver, secretsKey = null, readyTimeout, scale, local } = file.services;
+  const { driver, secretsKey = null, readyTimeout, scale, retention, local } = file.services;
   const only = realms[0]!.name;
   return {
     dataDir: file.dataDir,
@@ -19,7 +19,7 @@ export function toSettings(file: ConfigFile, realms: readonly RealmEntry[]): Set
     realms: realms.map(toRealm),
     routes: file.routes.map((route) => toRoute(route, only)),
     embeddedRealm: file.embeddedRealm ?? null,
-    services: { driver, secretsKey, readyTimeout, scale, local },
+    services: { driver, secretsKey, readyTimeout, scale, retention, local },
     example: file.example ?? null,
   };
 }

@@ -22,6 +22,8 @@ export interface Driver {
   check(source: SourceCheck): Promise<readonly Problem[]>;
   /** Lines of a service's replicas, kept after it was cancelled. */
   logs(serviceId: string, query: LogQuery): AsyncIterable<string>;
+  /** What the logs of a service take, in bytes. */
+  logBytes(serviceId: string): Promise<number>;
   /** Forgets the logs of a service. */
   forget(serviceId: string): Promise<void>;
   /** Ends every deployment, all at once, and resolves once nothing is left. */

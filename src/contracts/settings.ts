@@ -159,7 +159,18 @@ export interface ServicesSettings {
     readonly idle: number;
     readonly firstRequestWait: number;
   };
+  readonly retention: RetentionSettings;
   readonly local: LocalDriverSettings;
+}
+
+/** What is kept of what is over; null = without end. */
+export interface RetentionSettings {
+  /** Milliseconds that a service is known after it was cancelled. */
+  readonly past: number | null;
+  /** Milliseconds that an entry of the audit is kept. */
+  readonly audit: number | null;
+  /** Bytes that the logs of all past services may take. */
+  readonly logs: number | null;
 }
 
 export interface LocalDriverSettings {

@@ -10,6 +10,9 @@ const RIGHT: [Name, string, unknown][] = [
   ['duration', '10m', 600_000],
   ['duration', '576h', 2_073_600_000],
   ['durationOrZero', '0s', 0],
+  ['period', '12h', 43_200_000],
+  ['period', '90d', 7_776_000_000],
+  ['period', 'unlimited', null],
   ['headerSize', '64KiB', 65_536],
   ['headerSize', '512B', 512],
   ['headerSize', '16MiB', 16_777_216],
@@ -46,6 +49,7 @@ const RIGHT: [Name, string, unknown][] = [
 const WRONG: [Name, readonly string[]][] = [
   ['duration', ['0s', '000ms', '1', 's', '1.5s', '-1s', '1d', '1 s', '577h', '1m30s', '1s\n', '１s']],
   ['durationOrZero', ['0', '', '601h']],
+  ['period', ['0d', '0h', '90', 'd', '1.5d', '-1d', '10m', '100000d', '1d1h', 'Unlimited', '1d\n']],
   ['headerSize', ['0KiB', '1KB', '1', '17MiB', 'unlimited', '1kib']],
   ['bodySize', ['0B', 'Unlimited', '9999999GiB']],
   ['rate', ['0/s', '10', '10/d', '1.5/s', '-1/s', '10/m/s', '10 / m']],

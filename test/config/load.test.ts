@@ -68,6 +68,7 @@ const DEFAULTS: Settings = {
     secretsKey: null,
     readyTimeout: 120_000,
     scale: { target: 10, window: 30_000, idle: 300_000, firstRequestWait: 30_000 },
+    retention: { past: 7_776_000_000, audit: 31_536_000_000, logs: 2_147_483_648 },
     local: {
       portRange: { first: 20_000, last: 20_999 },
       restartBackoff: { first: 1000, max: 60_000, resetAfter: 600_000 },

@@ -269,6 +269,11 @@ export class Registry {
     return exportServices(stored.map(({ spec }) => spec));
   }
 
+  /** It is current, or was cancelled and something of it may still run. */
+  isHeld(id: string): boolean {
+    return this.#controllers.has(id);
+  }
+
   /** Names of the current services whose spec fits. */
   using(fits: (spec: ServiceSpec) => boolean): string[] {
     const names = this.#deps.store

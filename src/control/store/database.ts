@@ -61,8 +61,9 @@ export class Database {
     return this.#transaction(work);
   }
 
-  run(sql: string, ...values: SQLInputValue[]): void {
-    this.#statement(sql).run(...values);
+  /** Returns how many rows it changed. */
+  run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
   }
 
   get<Row>(sql: string, ...values: SQLInputValue[]): Found<Row> {

@@ -64,6 +64,15 @@ export class Journal {
       .map((row) => ({ ...row, data: JSON.parse(row.data) as ServiceEvent['data'] }));
   }
 
+  forgetEvents(service: string): void {
+    this.#db.run('DELETE FROM event WHERE service = ?', service);
+  }
+
+  /** Removes the entries of the audit of before a time. Returns how many. */
+  forgetAudit(before: string): number {
+    return this.#db.run('DELETE FROM audit WHERE at < ?', before);
+  }
+
   /** Somebody changed something. */
   record(actor: string, action: string, target: string, difference: Difference): void {
     this.#db.run(

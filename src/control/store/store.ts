@@ -259,6 +259,21 @@ export class Store {
     return this.#journal.events(id);
   }
 
+  /** Removes all that is known of a past service; what the audit has of it stays there. A current one is left alone. */
+  forgetService(id: string): void {
+    this.#db.change(() => {
+      if (this.#existing(id).cancelledAt === null) return;
+      this.#journal.forgetEvents(id);
+      this.#db.run('DELETE FROM revision WHERE service = ?', id);
+      this.#db.run('DELETE FROM service WHERE id = ?', id);
+    });
+  }
+
+  /** Removes the entries of before a time. Returns how many. */
+  forgetAudit(before: string): number {
+    return this.#db.change(() => this.#journal.forgetAudit(before));
+  }
+
   /** The newest first; only those before the place that an earlier page ended with. */
   audit(page: { readonly limit: number; readonly before: number | null }): AuditPage {
     return this.#journal.audit(page);

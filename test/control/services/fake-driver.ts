@@ -27,6 +27,7 @@ export class FakeDriver implements Driver {
   start = (): Promise<void> => Promise.resolve();
   close = (): Promise<void> => Promise.resolve();
   forget = (): Promise<void> => Promise.resolve();
+  logBytes = (): Promise<number> => Promise.resolve(0);
   check = (): Promise<readonly []> => Promise.resolve([]);
   suspect = (): Promise<void> => Promise.resolve();
 

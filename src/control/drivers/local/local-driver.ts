@@ -132,6 +132,10 @@ class LocalDriver implements Driver {
     return this.#logs.read(serviceId, query);
   }
 
+  logBytes(serviceId: string): Promise<number> {
+    return this.#logs.bytes(serviceId);
+  }
+
   forget(serviceId: string): Promise<void> {
     return this.#logs.forget(serviceId);
   }

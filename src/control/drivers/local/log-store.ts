@@ -54,6 +54,15 @@ export class LogStore {
     if (logs?.size === 0) this.#open.delete(service);
   }
 
+  /** What all that is kept of a service takes. */
+  async bytes(service: string): Promise<number> {
+    if (!ID.test(service)) return 0;
+    const folder = join(this.#directory, service);
+    const names = await readdir(folder).catch(() => []);
+    const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  }
+
   async forget(service: string): Promise<void> {
     if (!ID.test(service)) return;
     await rm(join(this.#directory, service), { recursive: true, force: true });

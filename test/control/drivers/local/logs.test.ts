@@ -244,7 +244,9 @@ describe('what a service writes', () => {
     await local.ready(id);
     await local.driver.remove(id);
     expect(await local.lines()).toContain('listening');
+    expect(await local.driver.logBytes('app')).toBeGreaterThan(100);
     await local.driver.forget('app');
     expect(await local.lines()).toEqual([]);
+    expect(await local.driver.logBytes('app')).toBe(0);
   });
 });
