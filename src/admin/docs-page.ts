@@ -64,12 +64,18 @@ function markup(part: Part): string {
 const STYLE = `
 :root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
-code { font: 0.9em ui-monospace, monospace; overflow-wrap: anywhere; }
+code { font: 0.9em ui-monospace, monospace; overflow-wrap: break-word; }
+summary code { margin-right: 0.5rem; }
+nav a { margin-right: 0.5rem; }
 summary { cursor: pointer; padding: 0.3rem 0; }
 details { border-top: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
 details > :not(summary) { margin-left: 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
+.table { overflow-x: auto; margin-bottom: 1rem; }
+table { border-collapse: collapse; }
+caption { text-align: left; font-weight: 700; }
 td, th { text-align: left; vertical-align: top; padding: 0.15rem 1rem 0.15rem 0; }
+th { font-weight: 400; opacity: 0.75; }
+.target { scroll-margin-top: 3rem; }
 .method { display: inline-block; min-width: 4.5rem; font-weight: 700; }
 `;
 
@@ -100,16 +106,17 @@ function page({ info, tags, paths, components }: Documented): Html {
   const links = tags.map(({ name }) => fragment`<a href="#${name}">${name}</a> `);
   const schemas = Object.entries(components.schemas).map(
     ([name, schema]) =>
-      fragment`<details id="schema-${name}">
+      // A link opens the details that its target lies in, and not those that it is.
+      fragment`<details>
         <summary><code>${name}</code></summary>
-        <p>${schema.description ?? ''}</p>
+        <p class="target" id="schema-${name}">${schema.description ?? ''}</p>
         ${fieldTable(schema)}
       </details> `,
   );
   return fragment`<!doctype html>
     <html lang="en">
       <meta charset="utf-8" />
-      <meta name="viewport" content="width=device-width" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
       <title>${info.title}</title>
       <style>${new Html(STYLE)}</style>
       <h1>${info.title}</h1>
@@ -118,7 +125,7 @@ function page({ info, tags, paths, components }: Documented): Html {
         The same for programs: <a href="openapi.json">openapi.json</a>. Every call but the probes needs
         <code>Authorization: Bearer TOKEN</code>.
       </p>
-      <nav>${links}<a href="#objects">objects</a></nav>
+      <nav aria-label="Parts of this page">${links}<a href="#objects">objects</a></nav>
       <main>
         ${sections}
         <section>
@@ -151,20 +158,26 @@ function operationPart(each: { path: string; method: string; operation: Document
         <td>${answer.content === undefined ? '' : contentPart(answer.content)}</td>
       </tr> `,
   );
-  return fragment`<details id="${operationId}">
+  return fragment`<details>
     <summary><span class="method">${method}</span> <code>${path}</code> ${summary}</summary>
-    <p>${description}</p>
-    ${
-      rows.length === 0
-        ? ''
-        : fragment`<table>
-            ${rows}
-          </table> `
-    }${body}
-    <table>
-      ${answers}
-    </table>
+    <p class="target" id="${operationId}">${description}</p>
+    ${rows.length === 0 ? '' : table('Parameters', ['Name', 'In', 'Type', 'Meaning'], rows)}${body}
+    ${table('Answers', ['Status', 'Meaning', 'Body'], answers)}
   </details> `;
+}
+
+function table(caption: string, columns: readonly string[], rows: readonly Html[]): Html {
+  return fragment`<div class="table">
+    <table>
+      <caption>${caption}</caption>
+      <thead>
+        <tr>${columns.map((column) => fragment`<th scope="col">${column}</th>`)}</tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </div> `;
 }
 
 function contentPart(content: Content): Html {
@@ -179,9 +192,7 @@ function contentPart(content: Content): Html {
 }
 
 function fieldTable(schema: Schema): Html {
-  return fragment`<table>
-    ${fieldRows(schema, '')}
-  </table> `;
+  return table('Fields', ['Name', 'Type', 'Meaning'], fieldRows(schema, ''));
 }
 
 /** A row for every field, those of inner objects by their path. */

@@ -157,7 +157,7 @@ function refusalCodes({ role, of, body, method, refusals: own = [] }: Operation)
     for (const code of ['token_missing', 'token_invalid', 'token_expired', 'token_revoked'] as const) {
       codes.add(code);
     }
-    codes.add('access_denied').add('keys_unavailable');
+    codes.add('access_denied').add('keys_unavailable').add('service_unavailable'); // the last while it ends
   }
   if (of === 'control') codes.add('not_found');
   if (body !== undefined || method !== 'GET') codes.add('body_too_large').add('unsupported_media_type');

@@ -206,4 +206,15 @@ describe('the documentation', () => {
     expect(page).toContain('<a href="#schema-NewService">NewService</a>');
     for (const [, id] of page.matchAll(/href="#([^"]+)"/g)) expect(page).toContain(`id="${id!}"`);
   });
+
+  it("can be found one's way in: tables say what they hold, and links open what they lead to", async () => {
+    const { call } = await start();
+    const page = await (await call(null, 'GET', '/api/docs')).text();
+    const tables = page.split('<table>').slice(1);
+    expect(tables.length).toBeGreaterThan(40);
+    for (const table of tables)
+      expect(table).toMatch(/^\s*<caption>\w+<\/caption>\s*<thead>\s*<tr><th scope="col">/);
+    expect(page).toContain('<nav aria-label="');
+    expect(page).not.toContain('<details id'); // its own target opens no browser's details
+  });
 });
