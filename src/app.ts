@@ -1,11 +1,9 @@
-import { startAdmin } from './admin/server.ts';
 import { AdminTokens } from './app/admin-tokens.ts';
 import { prepareDataDir } from './app/data-dir.ts';
 import { realmViews, routeViews } from './app/gateway-views.ts';
 import { readiness } from './app/readiness.ts';
 import { Realms } from './app/realms.ts';
 import { Reloads } from './app/reload.ts';
-import { openServices } from './app/services.ts';
 import { bindError, StartUpError } from './app/start-up-error.ts';
 import { Teardown } from './app/teardown.ts';
 import { formatFault, loadSettings } from './config/load.ts';
@@ -15,6 +13,7 @@ import type { Settings } from './contracts/settings.ts';
 import { HealthChecks } from './control/health-checks.ts';
 import { ConcurrencyLedger, RateLedger } from './control/limits.ts';
 import { WorkerPool, WorkerStartError } from './control/worker-pool.ts';
+import type { EmbeddedRealm } from './embedded/realm.ts';
 import { createLogger, flush, type Logger } from './telemetry/log.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
 import { renderMetrics } from './telemetry/render-metrics.ts';
@@ -84,7 +83,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 async function compose(
   settings: Settings,
   files: readonly string[],
-  { configFile, pretty, level = 'info' }: AppOptions,
+  { configFile, pretty, level = 'info', signal }: AppOptions,
   log: Logger,
   teardown: Teardown,
 ): Promise<App> {
@@ -92,11 +91,24 @@ async function compose(
   let stopping = false;
   const insisted = new AbortController();
   await prepareDataDir(dataDir);
+  signal?.throwIfAborted(); // and after every other pause: what begins after the teardown would not be ended
 
   const realms = new Realms({ dataDir, log }, (snapshots) => {
     adminTokens.changed();
     pool.publish({ realms: snapshots });
   });
+  const pool = new WorkerPool({
+    questions: realms,
+    services: {
+      awaitUpstream: (...question) => services?.registry.awaitUpstream(...question) ?? Promise.resolve(false),
+    },
+    rates: new RateLedger(),
+    places: new ConcurrencyLedger(),
+    log,
+    output: { pretty, level },
+  });
+  pool.fork(gateway.workers); // first of all: the workers load while the rest does
+  teardown.add(() => pool.stop(0)); // where the start gets no further
   const adminTokens = new AdminTokens(realms, () => realms.snapshots());
   const reloads = new Reloads(settings, {
     configFile,
@@ -110,6 +122,8 @@ async function compose(
       services?.settingsChanged(changed);
     },
   });
+  const { openServices } = await import('./app/services.ts');
+  signal?.throwIfAborted();
   const services = openServices({
     settings: () => reloads.current,
     plane: {
@@ -121,16 +135,6 @@ async function compose(
     log,
   });
   teardown.add(() => services?.close());
-  const pool = new WorkerPool({
-    questions: realms,
-    services: {
-      awaitUpstream: (...question) => services?.registry.awaitUpstream(...question) ?? Promise.resolve(false),
-    },
-    rates: new RateLedger(),
-    places: new ConcurrencyLedger(),
-    log,
-    output: { pretty, level },
-  });
   const health = new HealthChecks((unhealthy) => {
     log.warn(
       { event: 'health', unhealthy },
@@ -145,11 +149,23 @@ async function compose(
   const port = await pool.bind(gateway.listen).catch((error: unknown) => {
     throw bindError('gateway', authorityOf(gateway.listen), error);
   });
+  signal?.throwIfAborted();
   const scheme = gateway.tls === null ? 'http' : 'https';
   const gatewayUrl = `${scheme}://${authorityOf({ ...gateway.listen, port })}`;
-  // The workers load while the rest starts.
-  pool.fork(gateway.workers);
-
+  // Programs run meanwhile: git for the example's repository, and what finds out how services can be confined here.
+  const prepared = services?.prepare();
+  const realmBound = Promise.withResolvers<undefined>();
+  const embedded =
+    embeddedRealm === null
+      ? null
+      : teardown.own(
+          startEmbedded(embeddedRealm, dataDir, log, () => realmBound.resolve(undefined)),
+          (realm) => realm.close(),
+        );
+  if (embedded !== null) await Promise.race([realmBound.promise, embedded]);
+  // In the time that a new key of the realm takes, in another thread.
+  const { startAdmin } = await import('./admin/server.ts');
+  signal?.throwIfAborted();
   const admin = teardown.own(
     startAdmin({
       listen: settings.admin.listen,
@@ -185,10 +201,6 @@ async function compose(
     }),
     (server) => server.close(),
   );
-  const embedded =
-    embeddedRealm === null
-      ? null
-      : teardown.own(startEmbedded(embeddedRealm, dataDir, log), (realm) => realm.close());
   teardown.add(() => realms.stop());
   teardown.add(() => health.stop());
   teardown.add(() => reloads.close());
@@ -199,15 +211,18 @@ async function compose(
     await Promise.all([pool.stop(drain + DRAIN_MARGIN), answered]);
   });
 
+  const startServices = async (): Promise<void> => {
+    await Promise.all([admin, prepared]);
+    // Every listener is bound: nothing that runs now would have to end again for want of a port.
+    services?.settingsChanged(settings);
+    void services?.begin();
+  };
   const startRealms = async (): Promise<void> => {
     await embedded;
     await realms.apply(settings.realms, gateway.publicUrl);
     adminTokens.changed();
   };
-  const [{ url: adminUrl }] = await Promise.all([admin, startRealms(), services?.prepare()]);
-  // Every listener is bound: nothing that runs now would have to end again for want of a port.
-  services?.settingsChanged(settings);
-  void services?.begin();
+  const [{ url: adminUrl }] = await Promise.all([admin, startRealms(), startServices()]);
   await pool
     .start({
       gateway,
@@ -243,9 +258,14 @@ async function compose(
 }
 
 /** The realm's code takes a fifth of a second to load: only who embeds one waits for it. */
-async function startEmbedded(realm: NonNullable<Settings['embeddedRealm']>, dataDir: string, log: Logger) {
+async function startEmbedded(
+  realm: NonNullable<Settings['embeddedRealm']>,
+  dataDir: string,
+  log: Logger,
+  bound: () => void,
+): Promise<EmbeddedRealm> {
   const { startEmbeddedRealm } = await import('./embedded/realm.ts');
-  return startEmbeddedRealm(realm, { dataDir, log }).catch((error: unknown) => {
+  return startEmbeddedRealm(realm, { dataDir, log, bound }).catch((error: unknown) => {
     throw bindError('embedded realm', authorityOf(realm.listen), error);
   });
 }

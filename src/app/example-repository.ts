@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -36,16 +37,22 @@ export async function exampleRepository(
   };
   const git = (...args: string[]) => run('git', [...SETTINGS, ...args], { env, timeout: PATIENCE });
   await mkdir(repository, { recursive: true, mode: 0o700 });
+  const isNew = !existsSync(join(repository, 'HEAD'));
   // Left by a start that was killed: nobody else writes here.
   for (const lock of ['index.lock', 'HEAD.lock', `refs/heads/${BRANCH}.lock`]) {
     await rm(join(repository, lock), { force: true });
   }
   await git('init', '--quiet', `--initial-branch=${BRANCH}`);
   await git('add', '--all', '--force', '.');
-  const { stdout: tree } = await git('write-tree');
-  const committed = await git('rev-parse', '--verify', '--quiet', `${BRANCH}^{tree}`).catch(() => null);
-  if (committed?.stdout !== tree) {
+  if (isNew || (await differs(git))) {
     await git('commit', '--quiet', '--allow-empty', `--message=The contents of ${example.directory}`);
   }
   return { repository: pathToFileURL(repository).href, branch: BRANCH };
+}
+
+/** Whether what stands in the index is not what was committed last. */
+async function differs(git: (...args: string[]) => Promise<{ stdout: string }>): Promise<boolean> {
+  const { stdout: tree } = await git('write-tree');
+  const committed = await git('rev-parse', '--verify', '--quiet', `${BRANCH}^{tree}`).catch(() => null);
+  return committed?.stdout !== tree;
 }

@@ -30,7 +30,7 @@ export interface ServicesOptions {
 export interface Services {
   readonly registry: Registry;
   readonly api: ControlApi;
-  /** Makes the example's service where there is none, without starting it. Never rejects. */
+  /** Gets the driver ready and makes the example's service where there is none, without starting any. Never rejects. */
   prepare(): Promise<void>;
   /** Routes and the like changed; warns of static routes that take the place of a service. */
   settingsChanged(changed: Settings): void;
@@ -129,6 +129,7 @@ export function openServices({ settings, plane, gatewayUrl, log }: ServicesOptio
     registry,
     api: controlApi(registry, secrets, environments, store),
     prepare: async () => {
+      driver.start().catch(() => undefined); // `begin` tells
       if (example === null) return;
       const { name, endpoint, directory } = example;
       try {

@@ -6,7 +6,7 @@ import type { Environment, GitSource, Problem, ReplicaView, ServiceSpec } from '
  * replicas, which deployment gets the requests and when one has failed is up to the registry.
  */
 export interface Driver {
-  /** Ends what an earlier run left behind. Called once, before anything else. */
+  /** Ends what an earlier run left behind. Called before anything else; a call meanwhile or later joins it. */
   start(): Promise<void>;
   /** Begins to run a deployment. Returns at once; `DriverEvents` tell what becomes of it. */
   deploy(deployment: Deployment): void;

@@ -34,17 +34,20 @@ export interface EmbeddedRealm {
 
 /**
  * Starts a Keycloak-shaped realm for development inside this process. Keys, sessions and refresh tokens are kept in
- * `dataDir/embedded` and survive a restart. Rejects when the address is not a loopback address or not free.
+ * `dataDir/embedded` and survive a restart. `bound` is told as soon as the address is taken; requests wait until the
+ * realm can answer. Rejects when the address is not a loopback address or not free.
  */
 export async function startEmbeddedRealm(
   settings: EmbeddedRealmSettings,
-  { dataDir, log }: { dataDir: string; log: Log },
+  { dataDir, log, bound }: { dataDir: string; log: Log; bound?: () => void },
 ): Promise<EmbeddedRealm> {
   const address = await resolveLoopback(settings.listen.host);
   const users = new Users(settings.name, settings.users);
   const directory = join(dataDir, 'embedded');
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  let secrets = await loadSecrets(directory);
+  // A new key takes a while, in another thread.
+  const loading = loadSecrets(directory);
+  loading.catch(() => undefined);
 
   const storage = new RealmStorage(join(directory, 'realm.sqlite'));
 
@@ -62,6 +65,8 @@ export async function startEmbeddedRealm(
   try {
     server.listen({ host: address, port: settings.listen.port });
     await once(server, 'listening');
+    bound?.();
+    let secrets = await loading;
     const url = `http://${authorityOf(server, settings)}${basePathOf(settings)}`;
     const opened = new WeakMap<IncomingMessage, OpenedToken | null>();
     const realm = settings.name;

@@ -52,6 +52,7 @@ class LocalDriver implements Driver {
   readonly #deployments = new Map<string, LocalDeployment>();
   readonly #closing = new AbortController();
   #context: DriverContext | null = null;
+  #starting: Promise<void> | null = null;
 
   constructor(options: LocalDriverOptions) {
     const dataDir = resolve(options.dataDir);
@@ -61,7 +62,15 @@ class LocalDriver implements Driver {
     });
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = null;
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     const { settings, environment, git, events, log } = this.#options;
     this.#context = {
       settings,
@@ -143,6 +152,7 @@ class LocalDriver implements Driver {
   async close(): Promise<void> {
     this.#closing.abort(new Error('The driver is closed'));
     await Promise.all([...this.#deployments.keys()].map((id) => this.remove(id)));
+    await this.#starting?.catch(() => undefined);
     if (this.#context === null) return;
     const { groups, secrets } = this.#context.system;
     await groups.close();
