@@ -7,11 +7,19 @@ export class ApiFailure extends Failure {
   readonly status: number;
   /** Of the error table; null = what answered is not the admin API. */
   readonly code: string | null;
+  /** The wrong fields; the lines tell of them with the options that set them. */
+  readonly fields: readonly FieldProblem[];
 
-  constructor(status: number, code: string | null, lines: readonly [string, ...string[]]) {
+  constructor(
+    status: number,
+    code: string | null,
+    lines: readonly [string, ...string[]],
+    fields: readonly FieldProblem[] = [],
+  ) {
     super(...lines);
     this.status = status;
     this.code = code;
+    this.fields = fields;
   }
 }
 
@@ -44,10 +52,8 @@ export function answerFailure(answer: {
     ]);
   }
   if (errors.length > 0) {
-    return new ApiFailure(status, code, [
-      errors.length === 1 ? 'one field is wrong:' : `${errors.length} fields are wrong:`,
-      ...errors.map(problemLine),
-    ]);
+    const first = errors.length === 1 ? 'one field is wrong:' : `${errors.length} fields are wrong:`;
+    return new ApiFailure(status, code, [first, ...errors.map(problemLine)], errors);
   }
   const [first = '', ...more] = printable(detail).split('\n');
   const trace = status >= 500 && problem.requestId !== null ? [`Request id: ${problem.requestId}`] : [];
@@ -65,7 +71,12 @@ export function connectionFailure(error: unknown, url: string): Failure {
 /** A wrong field, and the option that sets it where there is one. */
 export function problemLine({ field, message }: FieldProblem): string {
   const option = optionOf(field);
-  return inOneLine(`  ${field}${option === null ? '' : ` (${option})`}: ${message}`);
+  return fieldLine({ field: option === null ? field : `${field} (${option})`, message });
+}
+
+/** A wrong field of something that was not given by options. */
+export function fieldLine({ field, message }: FieldProblem): string {
+  return inOneLine(`  ${field}: ${message}`);
 }
 
 export interface FieldProblem {

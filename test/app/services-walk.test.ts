@@ -122,6 +122,9 @@ test('a service from its repository to its end, and back: by the command line an
   await realmgate('services', 'cancel', 'summary');
   expect((await followed).out).toMatch(/listens\n(?:.*\n)*\[.*\] \[realmgate\] Stopped\n$/);
   expect((await realmgate('services', 'logs', '-f', id)).out).toMatch(/Stopped\n$/);
+  expect(
+    await runRealmgate(['services', 'cancel', id, '--admin-url', admin], ROOT, { REALMGATE_TOKEN: token }),
+  ).toMatchObject({ code: 1, err: expect.stringContaining('is cancelled already') as string });
   expect(await call('/summary')).toMatchObject({ status: 404, body: { code: 'no_such_service' } });
   expect((await realmgate('services', 'logs', id)).out).toContain('listens');
   expect((await realmgate('services', 'events', id)).out).toContain('cancelled');

@@ -1,5 +1,6 @@
 import type { ServiceView } from '../../contracts/service.ts';
 import type { Api } from '../api.ts';
+import { ApiFailure, fieldLine } from '../api-failure.ts';
 import { apiCommand, JSON_FLAG } from '../command.ts';
 import { Failure } from '../failure.ts';
 import type { Flags } from '../flags.ts';
@@ -146,7 +147,9 @@ class Application {
       return result;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      const [first = '', ...more] = error.lines;
+      const [first = '', ...rest] = error.lines;
+      const inFile = error instanceof ApiFailure && error.fields.length > 0;
+      const more = inFile ? error.fields.map(fieldLine) : rest;
       this.#screen.err([`realmgate services apply: ${name}: ${first}`, ...more, ''].join('\n'));
       return 'failed';
     }

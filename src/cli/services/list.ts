@@ -49,7 +49,10 @@ function mentions({ name, endpoint, git }: ServiceView, query: string): boolean 
 }
 
 function listing(services: readonly ServiceView[], all: boolean, screen: Screen): string {
-  if (services.length === 0) return 'There are no services to list.\n';
+  if (services.length === 0)
+    return all
+      ? 'There are no services to list.\n'
+      : 'There are no current services to list; --all lists past ones too.\n';
   const columns: Column<ServiceView>[] = [
     { title: 'NAME', text: ({ name }) => name, cut: true },
     {

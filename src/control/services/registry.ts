@@ -341,9 +341,12 @@ export class Registry {
     const stored = this.#find(id);
     const controller = this.#controllers.get(stored.id);
     if (controller === undefined || stored.cancelledAt !== null) {
+      const { name } = stored.spec;
       throw new Refusal(
         'conflict',
-        `The service ${stored.spec.name} is cancelled: ${action} is not possible; clone it`,
+        action === 'cancel'
+          ? `The service ${name} is cancelled already`
+          : `The service ${name} is cancelled: ${action} is not possible; clone it`,
       );
     }
     return controller;

@@ -18,7 +18,9 @@ test('list shows current services in aligned columns, and past ones when asked',
   expect(lines).toHaveLength(4);
   expect((await run(['services', 'list', '--all'])).out).toMatch(/^old +cancelled .* [0-9a-f-]{36}$/m);
   expect((await run(['services', 'list', '--status', 'cancelled', '-q', 'OLD'])).out).toMatch(/^old /m);
-  expect((await run(['services', 'list', '-q', 'nothing'])).out).toBe('There are no services to list.\n');
+  const none = ['services', 'list', '-q', 'nothing'];
+  expect((await run(none)).out).toBe('There are no current services to list; --all lists past ones too.\n');
+  expect((await run([...none, '--all'])).out).toBe('There are no services to list.\n');
 });
 
 test('list and show have no colours where no terminal is, and are JSON for programs', async () => {
