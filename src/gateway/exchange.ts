@@ -11,8 +11,8 @@ export interface UpgradeHandshake {
   readonly socket: Socket;
   /** `Sec-WebSocket-Key`; empty where there is none. */
   readonly key: string;
-  /** Lets go of the socket. Returns the bytes that came behind the handshake. */
-  detach(): Buffer;
+  /** Gives the socket over: `onData` takes what comes. Returns the bytes that came right behind the handshake. */
+  detach(onData: (chunk: Buffer) => void): Buffer;
 }
 
 /** Who began with an exchange, and is told how it ends. */

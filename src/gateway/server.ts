@@ -57,16 +57,15 @@ export class GatewayServer {
       this.#secure.emit('connection', socket);
       return;
     }
-    // A client that ends its side in the middle of a request is still told what is wrong with it.
-    socket.allowHalfOpen = true;
-    this.#opened(socket);
-    this.#connected(socket, false);
+    const connection = new ClientConnection(socket, false, this.#context);
+    this.#opened(connection.socket);
+    this.#serve(connection);
   }
 
   /** Takes every connection to an address, where nobody deals them out. Resolves to the bound port. */
   listen({ host, port }: ListenAddress): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const listener = createTcpServer((socket) => this.take(socket));
+    const listener = createTcpServer({ pauseOnConnect: true }, (socket) => this.take(socket));
     this.#listener = listener;
     listener.once('error', reject);
     listener.listen({ host, port, backlog: 1024 }, () => {
@@ -122,7 +121,9 @@ export class GatewayServer {
       settings: { enablePush: false, maxConcurrentStreams: 250, maxHeaderListSize: limits.headerBytes },
     });
     server.on('secureConnection', (socket: Socket) => this.#opened(socket));
-    server.on('unknownProtocol', (socket: Socket) => this.#connected(socket, true));
+    server.on('unknownProtocol', (socket: Socket) =>
+      this.#serve(new ClientConnection(socket, true, this.#context)),
+    );
     server.on('session', (session: ServerHttp2Session) => {
       this.#sessions.add(session);
       session.once('close', () => this.#sessions.delete(session));
@@ -147,11 +148,10 @@ export class GatewayServer {
     return this.#sockets.size > this.#gateway.connectionShare;
   }
 
-  #connected(socket: Socket, secure: boolean): void {
+  #serve(connection: ClientConnection): void {
     const connections = this.#connections;
-    const connection = new ClientConnection(socket, secure, this.#context);
     connections.add(connection);
-    socket.once('close', () => connections.delete(connection));
+    connection.socket.once('close', () => connections.delete(connection));
     if (this.#isFull) connection.refuse(OVERLOADED);
   }
 }

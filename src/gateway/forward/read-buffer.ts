@@ -20,7 +20,7 @@ export class ReadBuffer {
   /** The bytes as a buffer that nobody else writes to. */
   keep(bytes: Buffer, start: number, end: number): Buffer {
     if (bytes !== SHARED && end - start >= STREAMING) {
-      this.buffer = SHARED;
+      if (bytes === this.buffer) this.buffer = SHARED;
       return bytes.subarray(start, end);
     }
     const copy = Buffer.allocUnsafe(end - start);

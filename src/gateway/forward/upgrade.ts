@@ -110,14 +110,13 @@ class Tunnel implements Watched, RelayReport, Waiter {
   start(): void {
     const { socket } = this.#handshake;
     const { exchange } = this.#incoming;
-    const head = this.#handshake.detach();
+    const head = this.#handshake.detach((chunk) => this.#fromClient(chunk));
     this.#gateway.deadlines.watch(this);
     this.#gateway.tunnels.add(this);
     exchange.whenSettled(() => this.#settled());
     exchange.follower = this;
     if (!this.#open()) this.#wait(null);
     if (head.length > 0) this.#fromClient(head);
-    socket.on('data', (chunk: Buffer) => this.#fromClient(chunk));
     socket.on('end', () => this.#clientEnded());
     socket.on('drain', () => {
       this.#lastActivity = this.#gateway.deadlines.now;

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import type { GatewaySettings } from '../../contracts/settings.ts';
 import { Refusal } from '../../errors.ts';
 import { newRequestId } from '../../telemetry/trace-context.ts';
@@ -8,9 +8,11 @@ import { atEndOfTurn, type HeldWrite } from '../end-of-turn.ts';
 import type { BodyFraming, UpgradeHandshake } from '../exchange.ts';
 import { INCOMPLETE } from '../forward/field-section.ts';
 import { InvalidResponse, OversizedSection } from '../forward/invalid-response.ts';
+import { ReadBuffer } from '../forward/read-buffer.ts';
 import { SectionReader } from '../forward/section-reader.ts';
 import { rawRefusal } from '../respond.ts';
 import { Http1Exchange } from './exchange.ts';
+import { readInto } from './read-into.ts';
 import { RequestBody } from './request-body.ts';
 import { RequestLine } from './request-line.ts';
 
@@ -60,9 +62,13 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
   #phase: Phase = 'open';
   /** The request that was taken and not answered yet. */
   #current: Http1Exchange | null = null;
-  /** What came and was not read yet, from `#at` on. */
+  readonly #input = new ReadBuffer();
+  /** What came and was not read yet, from `#at` to `#end`. */
   #unread: Buffer | null = null;
   #at = 0;
+  #end = 0;
+  /** Takes all that comes once the connection is a tunnel. */
+  #tunnel: ((chunk: Buffer) => void) | null = null;
   #advancing = false;
   #paused = false;
   /** The client sends nothing more. */
@@ -77,7 +83,9 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
   /** When what is waited for now began. */
   #since: number;
 
-  constructor(socket: Socket, secure: boolean, context: ConnectionContext) {
+  /** `accepted` is not to be used any more: `socket` takes its place. */
+  constructor(accepted: Socket, secure: boolean, context: ConnectionContext) {
+    const socket = secure ? accepted : readInto(accepted, this.#onread());
     this.socket = socket;
     this.secure = secure;
     this.peer = plainAddress(socket.remoteAddress ?? '');
@@ -86,7 +94,7 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
     this.#body = new RequestBody(this.#section);
     this.#since = context.deadlines.now;
     context.deadlines.watch(this);
-    socket.on('data', this.#onData);
+    if (secure) socket.on('data', (chunk: Buffer) => this.#came(chunk, chunk.length));
     socket.on('drain', () => this.#drained());
     socket.on('end', () => this.#clientEnded());
     socket.on('error', () => undefined); // `close` follows
@@ -150,7 +158,7 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
 
   endOfTurn(): void {
     this.#flush();
-    if (this.#phase === 'closing') this.#end();
+    if (this.#phase === 'closing') this.#finish();
     else this.advance();
   }
 
@@ -189,14 +197,13 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
     return at === -1 ? '' : fields[at + 1]!;
   }
 
-  detach(): Buffer {
-    const { socket } = this;
+  detach(onData: (chunk: Buffer) => void): Buffer {
     this.#flush();
     this.#phase = 'detached';
-    socket.off('data', this.#onData);
-    const rest = this.#unread?.subarray(this.#at) ?? Buffer.alloc(0);
+    this.#tunnel = onData;
+    const unread = this.#unread;
     this.#unread = null;
-    return rest;
+    return unread === null ? Buffer.alloc(0) : this.#input.keep(unread, this.#at, this.#end);
   }
 
   check(now: number): void {
@@ -213,17 +220,38 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
     }
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #onread(): OnReadOpts {
+    const input = this.#input;
+    return {
+      buffer: () => input.buffer,
+      callback: (length, memory) => {
+        const bytes = memory as Buffer;
+        this.#came(bytes, length);
+        // What has to wait must not stay where the next read goes.
+        if (this.#unread === bytes) {
+          this.#unread = input.keep(bytes, this.#at, this.#end);
+          this.#end -= this.#at;
+          this.#at = 0;
+        }
+        input.prepare(length, !this.#body.ended || this.#tunnel !== null);
+        return true;
+      },
+    };
+  }
+
+  #came(bytes: Buffer, length: number): void {
+    if (this.#tunnel !== null) this.#tunnel(this.#input.keep(bytes, 0, length));
     if (this.#phase !== 'open') return;
     if (this.#unread === null) {
-      this.#unread = chunk;
-      this.#at = 0;
+      this.#unread = bytes;
+      this.#end = length;
     } else {
-      this.#unread = Buffer.concat([this.#unread.subarray(this.#at), chunk]);
-      this.#at = 0;
+      this.#unread = Buffer.concat([this.#unread.subarray(this.#at, this.#end), bytes.subarray(0, length)]);
+      this.#end = this.#unread.length;
     }
+    this.#at = 0;
     this.advance();
-  };
+  }
 
   #drained(): void {
     if (this.#phase === 'closing') this.#since = this.now;
@@ -244,7 +272,7 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
     const bytes = this.#unread!;
     try {
       if (!this.#headDue && !this.#section.unfinished) this.#since = this.now;
-      const behind = this.#section.readHead(bytes, this.#at, bytes.length);
+      const behind = this.#section.readHead(bytes, this.#at, this.#end);
       if (behind === INCOMPLETE) {
         this.#unread = null;
         return false;
@@ -268,22 +296,22 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
     const bytes = this.#unread!;
     const body = this.#body;
     try {
-      this.#took(body.read(bytes, this.#at, bytes.length));
+      this.#took(body.read(bytes, this.#at, this.#end));
     } catch (error) {
       this.#brokenBody(readingOf(error));
       return false;
     }
     // Without an exchange it is the rest of a request that was answered.
     if (exchange === null) return true;
-    if (body.piece !== null) exchange.bodyCame(body.piece);
+    if (body.dataEnd > body.dataStart)
+      exchange.bodyCame(this.#input.keep(bytes, body.dataStart, body.dataEnd));
     if (body.ended) exchange.bodyEnded(body.trailers);
     return true;
   }
 
   #took(behind: number): void {
-    const bytes = this.#unread;
     this.#at = behind;
-    if (bytes !== null && behind === bytes.length) this.#unread = null;
+    if (behind === this.#end) this.#unread = null;
   }
 
   #brokenBody(refusal: Refusal): void {
@@ -296,7 +324,7 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
   /** Stops reading the socket while much waits, and looks at what the client's end means once nothing does. */
   #steer(): void {
     const { socket } = this;
-    const waiting = this.#unread === null ? 0 : this.#unread.length - this.#at;
+    const waiting = this.#unread === null ? 0 : this.#end - this.#at;
     if (waiting >= MOST_UNREAD && !this.#paused) {
       this.#paused = true;
       socket.pause();
@@ -316,7 +344,7 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
       else this.#close();
     } else if (this.#body.ended) {
       this.#close();
-    } else if (this.#unread === null || this.#body.lacks(this.#unread.length - this.#at)) {
+    } else if (this.#unread === null || this.#body.lacks(this.#end - this.#at)) {
       this.#brokenBody(UNFINISHED);
     }
   }
@@ -341,10 +369,10 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
     this.#unread = null;
     this.#since = this.now;
     if (this.#paused || this.socket.isPaused()) this.socket.resume();
-    if (this.#held === '') this.#end();
+    if (this.#held === '') this.#finish();
   }
 
-  #end(): void {
+  #finish(): void {
     if (this.socket.writableEnded) return;
     this.socket.end(() => {
       this.#lingers = true;

@@ -5,8 +5,9 @@ import type { SectionReader } from '../forward/section-reader.ts';
 
 /** Reads the body of a request, of a known length or in chunks with trailers (RFC 9112 sections 6 and 7). */
 export class RequestBody {
-  /** What the last `read` found of it; the caller's to keep. */
-  piece: Buffer | null = null;
+  /** Where in the bytes of the last `read` its data stands. */
+  dataStart = 0;
+  dataEnd = 0;
   /** All of it was read. */
   ended = true;
   trailers: readonly string[] = [];
@@ -38,12 +39,13 @@ export class RequestBody {
 
   /** Returns the position behind what it took, at most `end`; it may change what it took. Throws InvalidResponse. */
   read(bytes: Buffer, start: number, end: number): number {
-    this.piece = null;
-    if (!this.#chunked) return this.#readKnownLength(bytes, start, end);
+    this.dataStart = this.dataEnd = start;
+    if (!this.#chunked) return this.#readKnownLength(start, end);
     const chunks = this.#chunks!;
     if (chunks.ended) return this.#readTrailers(bytes, start, end);
     const behind = chunks.decode(bytes, start, end);
-    if (chunks.dataEnd > chunks.dataStart) this.piece = bytes.subarray(chunks.dataStart, chunks.dataEnd);
+    this.dataStart = chunks.dataStart;
+    this.dataEnd = chunks.dataEnd;
     return behind;
   }
 
@@ -52,10 +54,10 @@ export class RequestBody {
     return !this.#chunked && this.#remaining > available;
   }
 
-  #readKnownLength(bytes: Buffer, start: number, end: number): number {
+  #readKnownLength(start: number, end: number): number {
     const behind = Math.min(end, start + this.#remaining);
     this.#remaining -= behind - start;
-    this.piece = bytes.subarray(start, behind);
+    this.dataEnd = behind;
     this.ended = this.#remaining === 0;
     return behind;
   }
