@@ -6,6 +6,7 @@ import { Realms } from './app/realms.ts';
 import { Reloads } from './app/reload.ts';
 import { bindError, StartUpError } from './app/start-up-error.ts';
 import { Teardown } from './app/teardown.ts';
+import { keepCompiledCode } from './config/environment.ts';
 import { formatFault, loadSettings } from './config/load.ts';
 import { watchFiles } from './config/watch.ts';
 import { authorityOf } from './contracts/listen-url.ts';
@@ -91,6 +92,7 @@ async function compose(
   let stopping = false;
   const insisted = new AbortController();
   await prepareDataDir(dataDir);
+  keepCompiledCode(dataDir);
   signal?.throwIfAborted(); // and after every other pause: what begins after the teardown would not be ended
 
   const realms = new Realms({ dataDir, log }, (snapshots) => {

@@ -1,3 +1,7 @@
+import { statSync } from 'node:fs';
+import { constants, enableCompileCache } from 'node:module';
+import { join, resolve } from 'node:path';
+
 /** The password of who signs in, where neither the process list nor a file shall show it; null = not set. */
 export function passwordFromEnvironment(): string | null {
   return textOf('REALMGATE_PASSWORD');
@@ -43,4 +47,16 @@ export function gitEnvironment(): Record<string, string> {
 function textOf(name: string): string | null {
   const value = process.env[name];
   return value === undefined || value === '' ? null : value;
+}
+
+/**
+ * Where the installation takes no compiled code, such as on a read-only disk, it is kept in `dataDir` from now on, for
+ * the next start and for every worker. Not where others may write in `dataDir`: they could put their own code there.
+ */
+export function keepCompiledCode(dataDir: string): void {
+  const { uid, mode } = statSync(dataDir);
+  if (uid !== process.getuid?.() || (mode & 0o022) !== 0) return;
+  const directory = join(resolve(dataDir), 'compiled');
+  const { status } = enableCompileCache(directory);
+  if (status === constants.compileCacheStatus.ENABLED) process.env['NODE_COMPILE_CACHE'] = directory;
 }
