@@ -98,7 +98,7 @@ async function runCase(chosen: Case, options: Options, cores: Cores): Promise<nu
   const contenders: Contender[] = [];
   for (const contender of options.wanted) {
     // What a case is not about is no news; what is missing for it is.
-    if (!(chosen.contenders?.includes(contender.name) ?? true)) continue;
+    if (!chosen.contenders.includes(contender.name)) continue;
     const reason = whySkipped(contender, chosen, options);
     if (reason === null) contenders.push(contender);
     else {

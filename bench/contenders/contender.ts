@@ -30,6 +30,8 @@ export interface Running {
   readonly others: readonly number[];
   /** Where SIGUSR1 to the worker makes it answer the inspector; null = it is no Node, or was not asked to. */
   readonly inspectorPort: number | null;
+  /** Where Realmgate tells its metrics. */
+  readonly adminUrl?: string;
   stop(): Promise<void>;
 }
 

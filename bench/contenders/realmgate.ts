@@ -12,7 +12,7 @@ export interface RealmgateVariant {
   readonly accessLog?: boolean;
   /** How many it has; the one that is called is among them. */
   readonly routes?: number;
-  /** Two share the cores 0 and 2, so that they need a machine of four: the load and the service have the others. */
+  /** Two have the second one's core, too. */
   readonly workers?: 1 | 2;
 }
 
@@ -20,52 +20,64 @@ export interface RealmgateVariant {
 export function realmgate(variant: RealmgateVariant): Contender {
   const { suffix = '', description, workers = 1 } = variant;
   const name = `realmgate${suffix}`;
-  const cores = 2 * workers;
   return {
     name,
     description: `Realmgate, ${description}`,
     checksTokens: true,
     algorithms: ALGORITHMS,
     find: () =>
-      availableParallelism() >= cores || workers === 1
-        ? { version: version() }
-        : { missing: `it takes ${cores} cores` },
+      availableParallelism() >= workers ? { version: version() } : { missing: `it takes ${workers} cores` },
     start: (work) => start(name, variant, work),
   };
 }
 
-/** Of two workers. */
-const SECOND_CORE = 2;
+/** Of two workers: one that nobody else has, where there are four. */
+const SECOND_CORE = availableParallelism() < 4 ? 1 : 2;
 
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return `${(JSON.parse(text) as { version: string }).version} on Node ${process.versions.node}`;
 }
 
+/** What stands in its file. */
+export function realmgateConfig(
+  { accessLog = false, routes = 1, workers = 1 }: RealmgateVariant,
+  work: Work,
+) {
+  const { upstream, issuer, realmUrl } = work;
+  return {
+    gateway: {
+      workers,
+      accessLog,
+      // The case idle holds the default, and then some.
+      limits: { connections: 20_000 },
+      timeouts: { drain: '0s' },
+    },
+    realms: [{ name: 'bench', url: realmUrl, issuers: [issuer], clients: ['istio'] }],
+    routes: [
+      { name: 'api', endpoint: '/api', upstream: [upstream] },
+      ...Array.from({ length: routes - 1 }, (_, i) => ({
+        name: `route-${i}`,
+        endpoint: `/more/${i}`,
+        upstream: [upstream],
+      })),
+    ],
+  };
+}
+
 async function start(name: string, variant: RealmgateVariant, work: Work): Promise<Running> {
-  const { accessLog = false, routes = 1, workers = 1 } = variant;
-  const { workspace, core, upstream, issuer, realmUrl, inspect } = work;
+  const { workspace, core, inspect } = work;
   const inspectorPort = inspect ? await freePort() : null;
   const running = await startRealmgate(workspace, name, {
-    core: core === null || workers === 1 ? core : `${core},${SECOND_CORE}`,
+    core: core === null || (variant.workers ?? 1) === 1 ? core : `${core},${SECOND_CORE}`,
     nodeOptions: inspectorPort === null ? [] : [`--inspect-port=${inspectorPort}`],
-    config: {
-      gateway: { workers, accessLog, limits: { connections: 20_000 }, timeouts: { drain: '0s' } },
-      realms: [{ name: 'bench', url: realmUrl, issuers: [issuer], clients: ['istio'] }],
-      routes: [
-        { name: 'api', endpoint: '/api', upstream: [upstream] },
-        ...Array.from({ length: routes - 1 }, (_, i) => ({
-          name: `route-${i}`,
-          endpoint: `/more/${i}`,
-          upstream: [upstream],
-        })),
-      ],
-    },
+    config: realmgateConfig(variant, work),
   });
   return {
     port: Number(new URL(running.gatewayUrl).port),
     workers: running.workers(),
     others: [running.program.pid],
+    adminUrl: running.adminUrl,
     inspectorPort,
     stop: () => running.program.stop(),
   };

@@ -55,8 +55,8 @@ export interface Case {
   /** As in `--case`. */
   readonly name: string;
   readonly help: string;
-  /** Names of the contenders that take part; null = all. */
-  readonly contenders: readonly string[] | null;
+  /** Names of the contenders that can take part. */
+  readonly contenders: readonly string[];
   /** Only those that check tokens take part. */
   readonly checksTokens: boolean;
   readonly run: (context: CaseContext) => Promise<CaseResult>;

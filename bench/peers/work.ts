@@ -12,15 +12,17 @@ export interface WorkOptions {
   readonly upstream: string;
   /** How many tokens a cache has to hold. */
   readonly tokens: number;
+  /** The keys were sent as a whole. */
+  readonly onKeys?: () => void;
 }
 
 /** Publishes the realm's keys, calls `use` with what every contender is told, and closes the realm again. */
 export async function withWork<T>(
   { workspace, cores, options }: CaseContext,
-  { key, upstream, tokens }: WorkOptions,
+  { key, upstream, tokens, onKeys = () => undefined }: WorkOptions,
   use: (work: Work) => Promise<T>,
 ): Promise<T> {
-  const realm = await publishRealm({ port: 0, issuer: ISSUER, keys: () => [key.jwk] });
+  const realm = await publishRealm({ port: 0, issuer: ISSUER, keys: () => [key.jwk], onServed: onKeys });
   try {
     return await use({
       ...{ workspace, core: cores.gateway, upstream, issuer: ISSUER, realmUrl: realm.url },

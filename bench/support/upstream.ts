@@ -1,9 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../test/support/free-port.ts';
 import { findProgram } from './find-program.ts';
-import { ANSWER, STREAM_BYTES } from './upstream-server.ts';
+import { ANSWER, LARGE_BYTES, STREAM_BYTES } from './upstream-server.ts';
 import { untilAccepting, type Workspace } from './workspace.ts';
 
 export interface Upstream {
@@ -35,6 +35,9 @@ async function nginxArguments(workspace: Workspace, port: number): Promise<strin
   const folder = join(workspace.folder, 'upstream');
   await mkdir(join(folder, 'files'), { recursive: true });
   await writeFile(join(folder, 'files/download'), Buffer.alloc(STREAM_BYTES, 'realmgate '));
+  // All of it is one hole.
+  await writeFile(join(folder, 'files/large'), '');
+  await truncate(join(folder, 'files/large'), LARGE_BYTES);
   const config = join(folder, 'nginx.conf');
   // nginx answers before it has read a body that nobody wants. Passing it on makes it wait for the whole upload.
   await writeFile(
@@ -47,6 +50,7 @@ async function nginxArguments(workspace: Workspace, port: number): Promise<strin
     default_type application/json;
     location / { return 200 '${ANSWER.slice(0, -1)}\\n'; }
     location /download { alias ${folder}/files/download; }
+    location /large { alias ${folder}/files/large; }
     location /upload {
       client_max_body_size 0;
       client_body_buffer_size 2m;

@@ -11,6 +11,7 @@ import { createLocalJWKSet, jwtVerify } from 'jose';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { CONTENDERS } from '../../bench/contenders/all.ts';
+import { CASES } from '../../bench/peers/cases.ts';
 import { coldTokens } from '../../bench/peers/cold-tokens.ts';
 import { faultsOf } from '../../bench/peers/correctness.ts';
 import { faultOf, type Measurement } from '../../bench/peers/measure.ts';
@@ -334,6 +335,18 @@ describe('contenders', () => {
     for (const { find } of CONTENDERS) {
       const found = find();
       expect('version' in found ? found.version : found.missing).not.toBe('');
+    }
+  });
+});
+
+describe('cases', () => {
+  test('each has a name of one word, as git takes it for published results, and contenders that exist', () => {
+    expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length);
+    const known = CONTENDERS.map(({ name }) => name);
+    for (const { name, contenders } of CASES) {
+      expect(name).toMatch(/^[a-z]+$/);
+      expect(contenders).not.toEqual([]);
+      expect(known).toEqual(expect.arrayContaining([...contenders]));
     }
   });
 });
