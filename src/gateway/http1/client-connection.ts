@@ -166,6 +166,10 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
   done(): void {
     this.#current = null;
     this.#whenWritable = null;
+    // Strings of an answered request: they are slices, and an idle connection would keep the whole head.
+    this.#line.target = '';
+    this.#section.fields = NO_FIELDS;
+    this.#body.trailers = NO_FIELDS;
     this.#since = this.now;
     if (this.last) this.#close();
     else this.advance();
@@ -339,11 +343,17 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
   #clientEnded(): void {
     this.#ended = true;
     if (this.#phase !== 'open') return;
-    if (this.#current === null) {
+    const exchange = this.#current;
+    if (exchange === null) {
       if (this.#section.unfinished) this.refuse(UNFINISHED);
       else this.#close();
     } else if (this.#body.ended) {
-      this.#close();
+      this.#current = null;
+      // Where it still reads, a part of an answer must not pass for the whole.
+      if (exchange.headSent) this.cut();
+      else this.#close();
+      // Now, and not once the socket has closed: a client that takes nothing would keep its service busy until then.
+      exchange.clientGone();
     } else if (this.#unread === null || this.#body.lacks(this.#end - this.#at)) {
       this.#brokenBody(UNFINISHED);
     }
@@ -390,6 +400,9 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
     exchange?.clientGone();
   }
 }
+
+/** Nobody's to change. */
+const NO_FIELDS: string[] = [];
 
 const LATE = new Refusal('request_timeout', 'The header section took too long to arrive');
 const UNFINISHED = new Refusal('malformed_request', 'The request ends before it is complete');

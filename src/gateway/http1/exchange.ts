@@ -192,7 +192,7 @@ function persists({ connection }: RequestHead, http10: boolean): boolean {
   if (connection === null) return !http10;
   const options = connection.toLowerCase();
   if (options === 'keep-alive') return true;
-  return http10 ? hasOption(options, 'keep-alive') : !hasOption(options, 'close');
+  return !hasOption(options, 'close') && (!http10 || hasOption(options, 'keep-alive'));
 }
 
 function hasOption(options: string, wanted: string): boolean {
