@@ -230,12 +230,15 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
       buffer: () => input.buffer,
       callback: (length, memory) => {
         const bytes = memory as Buffer;
-        this.#came(bytes, length);
-        // What has to wait must not stay where the next read goes.
-        if (this.#unread === bytes) {
-          this.#unread = input.keep(bytes, this.#at, this.#end);
-          this.#end -= this.#at;
-          this.#at = 0;
+        try {
+          this.#came(bytes, length);
+        } finally {
+          // What has to wait must not stay where the next read goes, not even after a bug: that may be another client's.
+          if (this.#unread === bytes) {
+            this.#unread = input.keep(bytes, this.#at, this.#end);
+            this.#end -= this.#at;
+            this.#at = 0;
+          }
         }
         input.prepare(length, !this.#body.ended || this.#tunnel !== null);
         return true;
