@@ -3,10 +3,14 @@ import { isAbsolute, join } from 'node:path';
 import { parameterVariable } from '../services/variables.ts';
 import { FIND_NOTEBOOK_RUNNER } from './notebook-runner.ts';
 import type { Interpreters, Pipeline, Task } from './pipeline.ts';
+import { VENV_MARK } from './venv-mark.ts';
 
 export interface PlanOptions {
   readonly interpreters: Interpreters;
-  /** Absolute. The run keeps its Python environment there, so it belongs to one run at a time. */
+  /**
+   * Absolute. The run keeps its Python environment there, so it belongs to one run at a time. A later run of the same
+   * commit finds it again.
+   */
   readonly stateDirectory: string;
   /** Names of the service's parameters. Notebooks get them as papermill parameters. */
   readonly parameters: readonly string[];
@@ -71,6 +75,7 @@ export function planScript(pipeline: Pipeline, options: PlanOptions): string {
     `realmgate_kill_after=${Math.ceil(killAfter)}`,
     `realmgate_venv=${quoted(venv)}`,
     `realmgate_find_runner=${quoted(FIND_NOTEBOOK_RUNNER)}`,
+    `realmgate_venv_mark=${quoted(VENV_MARK)}`,
     `realmgate_share_packages=${quoted(SHARE_PACKAGES)}`,
     ...steps.map((step, i) => `realmgate_task_${i}() { ${step.body}; }`),
     '',

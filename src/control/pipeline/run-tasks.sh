@@ -49,16 +49,23 @@ realmgate_notebook() {
   esac
 }
 
-# PYTHON DIRECTORY REQUIREMENTS: makes the service's own environment, beside the packages of PYTHON.
+# PYTHON DIRECTORY REQUIREMENTS: makes the service's own environment, beside the packages of PYTHON, unless an earlier
+# run has left just that one.
 realmgate_install() {
   if ! "$1" -c 'import ensurepip, venv'; then
     printf '%s cannot install %s: it needs the modules venv and ensurepip (on Debian: apt-get install python3-venv)\n' \
       "$1" "$3" >&2
     exit 1
   fi
+  local mark=("$1" -c "$realmgate_venv_mark" "$2" "$realmgate_root/$3")
+  if [[ -e $2/realmgate.mark ]] && "${mark[@]}" check 2> /dev/null; then
+    printf '%s has not changed: what an earlier run installed is used\n' "$3"
+    exit 0
+  fi
   rm -rf -- "$2" && "$1" -m venv --system-site-packages "$2" && "$1" -c "$realmgate_share_packages" "$2" || exit 1
-  exec -- "$2/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
-    --requirement "$realmgate_root/$3"
+  "$2/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
+    --requirement "$realmgate_root/$3" || exit
+  "${mark[@]}" keep || rm -f -- "$2/realmgate.mark"
 }
 
 realmgate_begin() {

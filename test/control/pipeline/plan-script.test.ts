@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
@@ -294,6 +294,57 @@ pipeline:
     },
   );
 
+  test(
+    'are used again by a later run while they and what was installed are the same',
+    { timeout: 240_000 },
+    async () => {
+      const place = new Place().write({
+        'r.txt': './deps/greeting-1-py3-none-any.whl\n',
+        'deps/note': '',
+        'a.py': 'import greeting; print(greeting.TEXT)',
+      });
+      makeWheel(join(place.repository, 'deps'));
+      const pipeline = parse(
+        'pipeline: {name: p, requirements: r.txt, tasks: [{name: a, type: py, py_path: a.py}]}',
+      );
+      const kept = 'r.txt has not changed: what an earlier run installed is used';
+      const run = async (): Promise<boolean> => {
+        const { code, lines } = await runPlan(place, pipeline);
+        expect(code).toBe(0);
+        expect(lines.filter((line) => line === 'from a wheel')).toHaveLength(1);
+        expect(lines.includes(kept)).toBe(!lines.some((line) => line.startsWith('Processing')));
+        return lines.includes(kept);
+      };
+      expect(await run()).toBe(false);
+      expect(await run()).toBe(true);
+
+      place.write({ 'r.txt': '# newer\n./deps/greeting-1-py3-none-any.whl\n' });
+      expect(await run()).toBe(false);
+
+      // A task has changed it.
+      const [module] = globSync(join(place.state, 'venv/lib/*/site-packages/greeting.py'));
+      writeFileSync(module!, 'TEXT = 1');
+      expect(await run()).toBe(false);
+
+      // It was not finished.
+      rmSync(join(place.state, 'venv/realmgate.mark'));
+      expect(await run()).toBe(false);
+    },
+  );
+
+  test('that need the clone itself are installed by each run', { timeout: 120_000 }, async () => {
+    const place = new Place().write({
+      'r.txt': '--editable ./own\n',
+      'a.sh': '',
+      'own/pyproject.toml':
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+      'own/backend.py': EDITABLE_BACKEND,
+    });
+    const pipeline = { ...bashTasks({ a: null }), requirements: 'r.txt' };
+    expect((await runPlan(place, pipeline)).code).toBe(0);
+    expect(existsSync(join(place.state, 'venv/realmgate.mark'))).toBe(false);
+  });
+
   test('that cannot be installed end the run, and no task starts', { timeout: 120_000 }, async () => {
     const place = new Place().write({ 'r.txt': './no-such-folder\n', 'a.sh': 'echo never' });
     const pipeline = { ...bashTasks({ a: null }), requirements: 'r.txt' };
@@ -330,6 +381,17 @@ pipeline:
     await expect(run.ended).resolves.toEqual({ code: 143, signal: null });
   });
 });
+
+/** Builds, without a network, what pip installs as a link into the clone. */
+const EDITABLE_BACKEND = `
+import os, zipfile
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(os.path.join(folder, "own-1-py3-none-any.whl"), "w") as wheel:
+        wheel.writestr("own-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: own\\nVersion: 1\\n")
+        wheel.writestr("own-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("own-1.dist-info/RECORD", "")
+    return "own-1-py3-none-any.whl"
+`;
 
 /** A package that pip installs without a network. */
 function makeWheel(folder: string): void {

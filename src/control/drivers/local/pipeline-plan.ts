@@ -14,10 +14,12 @@ const TASK_GRACE = 8;
 /** A pipeline cannot be run; says why. */
 class PipelineFault extends Error {}
 
-/** Writes the pipeline's plan outside of the clone. Resolves to its path. */
+/**
+ * Writes the pipeline's plan into `folder`, outside of the clone. Resolves to its path. What its runs may use again stays
+ * in `kept`.
+ */
 export async function writePlan(
-  folder: string,
-  clone: string,
+  { folder, clone, kept }: { readonly folder: string; readonly clone: string; readonly kept: string },
   { spec, environment }: Deployment,
 ): Promise<string> {
   const { pipeline, problems } = readPipeline(await textIn(clone, spec.path));
@@ -29,7 +31,7 @@ export async function writePlan(
   }
   const script = planScript(pipeline, {
     interpreters: interpreterCommands(environment.interpreters),
-    stateDirectory: folder,
+    stateDirectory: kept,
     parameters: Object.keys(spec.parameters),
     killAfter: TASK_GRACE,
     stoppedByOthers: true, // by guard.sh, which signals everything of the run

@@ -4,7 +4,7 @@ import type { Deployment } from '../../../contracts/driver.ts';
 import { interpreterCommands } from '../../pipeline/pipeline.ts';
 import { parseCpu, parseMemory } from '../../services/quantities.ts';
 import { serviceVariables } from '../../services/variables.ts';
-import type { DriverContext } from './context.ts';
+import type { DriverContext, System } from './context.ts';
 import type { Limits, RunGroups } from './control-groups.ts';
 import type { RunOptions } from './guarded-process.ts';
 import { SECRETS_DIRECTORY } from './isolation.ts';
@@ -39,7 +39,8 @@ export async function prepareRun(
   const { system, git } = context;
   const { spec, environment, secrets } = deployment;
   const name = `${replica}.${run}`;
-  const folder = join(system.runs, name);
+  const kept = replicaFolder(system, replica);
+  const folder = join(kept, String(run));
   const clone = join(folder, 'clone');
   const secretFiles = secretPlace(context, deployment, name);
   const limits = limitsOf(deployment);
@@ -50,9 +51,9 @@ export async function prepareRun(
     if (secretFiles.private !== null) await removeTree(secretFiles.private);
   };
   try {
-    await mkdir(folder, { mode: 0o700 });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     await git.checkout(spec.git, deployment.credentials, commit, clone, { signal });
-    const script = spec.type === 'shell' ? spec.path : await writePlan(folder, clone, deployment);
+    const script = spec.type === 'shell' ? spec.path : await writePlan({ folder, clone, kept }, deployment);
     if (secretFiles.private !== null) await mkdir(secretFiles.private, { recursive: true, mode: 0o700 });
     groups = await system.groups.create(name, limits);
     const dataLimit = groups.unmet.includes('memory') ? limits.memory : null;
@@ -67,7 +68,7 @@ export async function prepareRun(
       options: {
         confinement: system.isolation.confinement,
         command: [interpreterCommands(environment.interpreters).bash, '--', script],
-        folder,
+        folder: kept,
         directory: clone,
         hidden: system.isolation.hides ? system.hidden : [],
         environment: serviceVariables({
@@ -89,6 +90,11 @@ export async function prepareRun(
     await discard();
     throw error;
   }
+}
+
+/** Where the runs of a replica have their folders, and what is kept from one to the next. It ends with the replica. */
+export function replicaFolder({ runs }: Pick<System, 'runs'>, replica: string): string {
+  return join(runs, replica);
 }
 
 const SECRETS_ELSEWHERE =

@@ -4,10 +4,11 @@ import type { ReplicaExit, ReplicaState } from '../../../contracts/service.ts';
 import { Backoff } from './backoff.ts';
 import type { DriverContext } from './context.ts';
 import type { RunEnd } from './guarded-process.ts';
-import { type PreparedRun, prepareRun } from './prepare-run.ts';
+import { type PreparedRun, prepareRun, replicaFolder } from './prepare-run.ts';
 import { HOST } from './probe.ts';
 import type { ReplicaLog } from './replica-log.ts';
 import { Run } from './run.ts';
+import { removeTree } from './run-folder.ts';
 
 /** Lines of the log that tell of an end. */
 const LAST_LINES = 50;
@@ -84,6 +85,9 @@ export class Replica {
       retryAt = await this.#attempt();
     }
     const { context, deployment } = this.#owner;
+    await removeTree(replicaFolder(context.system, this.id)).catch((error: unknown) => {
+      this.#warn(`What its runs have left cannot be removed: ${messageOf(error)}`);
+    });
     if (this.#port !== null) context.ports.release(this.#port, this.id);
     if (this.#log !== null) {
       this.#log.note('Stopped');

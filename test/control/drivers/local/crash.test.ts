@@ -53,7 +53,7 @@ describe('after kill -9', () => {
     await second.event('ready', 2);
     const ports = second.told.filter(({ kind }) => kind === 'ready').map(({ data }) => data!['origin']);
     expect(ports).toContain(`http://127.0.0.1:${port}`);
-    expect(readdirSync(join(dataDir, 'runs')).sort()).toEqual(['d1-1.1', 'd1-2.1']);
+    expect(readdirSync(join(dataDir, 'runs')).sort()).toEqual(['d1-1', 'd1-2']);
     await second.end('SIGTERM');
     expect(processesNamed(seconds)).toEqual([]);
     expect(readdirSync(join(dataDir, 'runs'))).toEqual([]);

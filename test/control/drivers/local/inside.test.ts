@@ -93,6 +93,26 @@ describe('inside of a service', () => {
     }
   });
 
+  test('there is what an earlier run of its pipeline installed, until the replica is gone', async () => {
+    const local = await TestDriver.start();
+    const tasks = '[{name: a, type: bash script, bash_script_path: a.sh}]';
+    const id = await local.deploy(
+      {
+        'pipeline.yaml': `pipeline: {name: p, requirements: r.txt, tasks: ${tasks}}`,
+        'r.txt': '# nothing yet\n',
+        'a.sh': 'echo "in $VIRTUAL_ENV"; exit 1',
+      },
+      { spec: { type: 'pipeline', path: 'pipeline.yaml' } },
+    );
+    await local.event('exited', 2);
+    const lines = await local.lines();
+    const folder = join(local.dataDir, 'runs', `${id}-1`);
+    expect(lines.filter((line) => line === `in ${folder}/venv`).length).toBeGreaterThanOrEqual(2);
+    expect(lines).toContain('r.txt has not changed: what an earlier run installed is used');
+    await local.driver.remove(id);
+    expect(existsSync(folder)).toBe(false);
+  });
+
   test('there is nothing of what Realmgate keeps but its own run', async () => {
     const look =
       'pwd; ls -A "$HOME" "$HOME/runs" ../..; ls "$HOME/git" "$HOME/local-driver.json"; git status --short';
@@ -100,13 +120,13 @@ describe('inside of a service', () => {
     await local.ready(await local.deploy(APP, { service: 'other' }));
     const id = await local.deploy({ 'run.sh': `${look} 2>&1; exit 1` });
     const { data } = await local.event('exited');
-    const run = join(local.dataDir, 'runs', `${id}-1.1`);
+    const run = join(local.dataDir, 'runs', `${id}-1/1`);
     const missing = (name: string): string =>
       `ls: cannot access '${local.dataDir}/${name}': No such file or directory`;
     expect(data['lastLines']).toEqual([
       expect.stringContaining('Starts on'),
       `${run}/clone`,
-      ...['../..:', `${id}-1.1`, '', `${local.dataDir}:`, 'runs', '', `${local.dataDir}/runs:`, `${id}-1.1`],
+      ...['../..:', '1', '', `${local.dataDir}:`, 'runs', '', `${local.dataDir}/runs:`, `${id}-1`],
       ...[missing('git'), missing('local-driver.json')],
     ]);
   });

@@ -45,7 +45,7 @@ describe('a deployment', () => {
     const local = await TestDriver.start();
     const id = await local.deploy(APP);
     const [origin] = await local.ready(id);
-    expect(readdirSync(join(local.dataDir, 'runs'))).toEqual([`${id}-1.1`]);
+    expect(readdirSync(join(local.dataDir, 'runs'))).toEqual([`${id}-1`]);
     await local.driver.remove(id);
     expect(local.driver.state(id)).toBeNull();
     expect(readdirSync(join(local.dataDir, 'runs'))).toEqual([]);
@@ -223,7 +223,7 @@ describe('replicas', () => {
     });
     expect(local.changed).toEqual([id]);
     expect((await local.event('warning')).message).toContain('no longer answers');
-    writeFileSync(join(local.dataDir, 'runs', `${id}-1.1`, 'clone/open'), '');
+    writeFileSync(join(local.dataDir, 'runs', `${id}-1/1/clone/open`), '');
     expect(await local.ready(id)).toEqual([origin]);
     expect(local.replicas(id)[0]?.restarts).toBe(0);
   });
@@ -237,7 +237,7 @@ describe('replicas', () => {
     await local.ready(id);
     expect(await local.lines()).toContain('well');
     const [folder] = readdirSync(join(local.dataDir, 'runs'));
-    const unwell = join(local.dataDir, 'runs', folder!, 'clone/unwell');
+    const unwell = join(local.dataDir, 'runs', folder!, '1/clone/unwell');
     expect(existsSync(unwell)).toBe(false);
     writeFileSync(unwell, '');
     await local.ready(id, 0);
