@@ -92,6 +92,8 @@ export abstract class Exchange {
   abstract inform(status: number, headers: readonly string[]): void;
   /** False = wait for the callback given to `whenWritable`. */
   abstract write(chunk: Buffer): boolean;
+  /** Whether a chunk that was given to `write` or `end` may still be needed; its memory must not change as long. */
+  abstract readonly holdsBytes: boolean;
   abstract whenWritable(callback: () => void): void;
   abstract end(chunk: Buffer | null, trailers: readonly string[]): void;
   /** Ends the connection or stream in a way that no client takes for a complete response. */

@@ -6,6 +6,7 @@ import {
 } from 'node:http2';
 import { plainAddress } from './client-address.ts';
 import { type BodyFraming, Exchange } from './exchange.ts';
+import { bodyPassed } from './forward/body-garbage.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** One HTTP/2 stream, always over TLS. */
@@ -17,6 +18,7 @@ export class Http2Exchange extends Exchange {
   readonly authority: string | null;
   readonly peer: string;
   readonly secure = true;
+  readonly holdsBytes = true;
   readonly #request: Http2ServerRequest;
   readonly #response: Http2ServerResponse;
   /** The response has no body, whatever is written. */
@@ -95,6 +97,7 @@ export class Http2Exchange extends Exchange {
     const request = this.#request;
     request.on('data', (chunk: Buffer) => {
       this.bytesIn += chunk.length;
+      bodyPassed(chunk.length);
       if (!onData(chunk)) request.pause();
     });
     request.once('end', () => {

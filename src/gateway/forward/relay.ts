@@ -4,7 +4,6 @@ import type { Deadlines, Watched } from '../deadlines.ts';
 import type { Exchange, ExchangeFollower } from '../exchange.ts';
 import { mayTrail } from '../request-head.ts';
 import type { RelayReport, RequestRecord } from '../request-record.ts';
-import { bodyPassed } from './body-garbage.ts';
 import { bodyTooLarge, checkBodyLength } from './body-length.ts';
 import type { Hold, Waiter } from './hold.ts';
 import { noReplicaReady, tokenExpired } from './refusals.ts';
@@ -197,7 +196,6 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter, Exch
 
   #relayBody(chunk: Buffer): boolean {
     if (this.#over) return true;
-    bodyPassed(chunk.length);
     const { deadlines, settings } = this.#context;
     const { bodyBytes } = settings.limits;
     this.#bodyBytes += chunk.length;
@@ -270,7 +268,6 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter, Exch
 
   onData(chunk: Buffer): boolean {
     const exchange = this.#exchange;
-    bodyPassed(chunk.length);
     this.#lastActivity = this.#context.deadlines.now;
     if (chunk.length === this.#announced) {
       // The whole body at once: head and body leave in one write.
@@ -289,6 +286,10 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter, Exch
       });
     }
     return false;
+  }
+
+  get holdsData(): boolean {
+    return this.#exchange.holdsBytes;
   }
 
   onEnd(trailers: string[]): void {

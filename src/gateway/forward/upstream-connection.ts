@@ -137,7 +137,9 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
   }
 
   bodyRead(bytes: Buffer, start: number, end: number): void {
-    if (!this.#exchange!.events.onData(this.#input.keep(bytes, start, end))) this.#paused = true;
+    const { events } = this.#exchange!;
+    if (!events.onData(this.#input.lend(bytes, start, end))) this.#paused = true;
+    if (events.holdsData) this.#input.giveAway();
   }
 
   responseEnded(trailers: string[], surplus: boolean): void {

@@ -31,10 +31,12 @@ export interface UpstreamEvents {
     length: number | 'chunked' | 'close' | 'none',
   ): void;
   /**
-   * The chunk is the receiver's to keep. Return false to stop reading until `resume()`; what has been read by then
-   * (over TLS: decrypted) still comes, and so may the end.
+   * Return false to stop reading until `resume()`; what has been read by then (over TLS: decrypted) still comes, and so
+   * may the end.
    */
   onData(chunk: Buffer): boolean;
+  /** Asked after each `onData`: false = the chunk is not needed any more, and its memory is used again. */
+  readonly holdsData: boolean;
   onEnd(trailers: string[]): void;
   onFailed(failure: UpstreamFailure): void;
   /** The upstream takes more body again after `write` returned false. */

@@ -130,6 +130,10 @@ export class Http1Exchange extends Exchange {
     return this.#send(chunk);
   }
 
+  get holdsBytes(): boolean {
+    return this.#connection.socket.writableLength > 0;
+  }
+
   whenWritable(callback: () => void): void {
     this.#connection.whenWritable(callback);
   }

@@ -155,6 +155,28 @@ test('a reader that comes late gets every byte of an answer in many small chunks
   expect(warnings).toEqual([]);
 });
 
+test('what waits for a reader stays as it was while more is read', async () => {
+  const sent = Buffer.alloc(16 * MIB);
+  for (let i = 0; i < sent.length; i += 4) sent.writeUInt32LE(i, i);
+  // Less than what a socket takes before it asks for a pause, and each read by itself.
+  const piece = 40 * 1024;
+  let moved: () => void = () => undefined;
+  const upstream = await startUpstream((_request, response) => {
+    response.writeHead(200, { 'Content-Length': sent.length });
+    const more = (at: number): void => {
+      moved();
+      if (at >= sent.length) response.end();
+      else response.write(sent.subarray(at, at + piece), () => setImmediate(more, at + piece));
+    };
+    more(0);
+  });
+  const running = await gatewayTo([upstream.origin]);
+  const response = await responseTo(send(running.port).end());
+  await standstill((callback) => (moved = callback));
+  const answer = await bodyOf(response);
+  expect(Buffer.from(answer, 'latin1').equals(sent)).toBe(true);
+});
+
 test('HEAD keeps the length of what GET would give, and has no body', async () => {
   const upstream = await answering('HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: "a"\r\n\r\n');
   const running = await gatewayTo([upstream.origin]);

@@ -97,6 +97,7 @@ export class Answer implements UpstreamEvents {
   received = 0;
   /** What `onData` returns. */
   flowing = true;
+  holdsData = true;
   /** Called after each event is recorded. */
   during: (event: string) => void = () => undefined;
   /** Resolves after `onEnd` or `onFailed`. */

@@ -57,6 +57,30 @@ test('a large chunked body arrives whole, and its chunks stay as they were', asy
   expect(digest(...answer.chunks)).toBe(digest(sent));
 });
 
+test('a receiver that needs its chunks no longer gets the next ones in the same memory', async () => {
+  const sent = patterned(8 * MiB);
+  await using upstream = await Upstream.start((socket) =>
+    onMessage(socket, '\r\n\r\n', () => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${sent.length}\r\n\r\n`);
+      socket.write(sent);
+    }),
+  );
+  const answer = upstream.send();
+  const memories = new Set<ArrayBufferLike>();
+  const copies: Buffer[] = [];
+  answer.holdsData = false;
+  answer.during = (event) => {
+    const chunk = answer.chunks.at(-1);
+    if (event !== 'data' || chunk === undefined) return;
+    copies.push(Buffer.from(chunk));
+    if (chunk.length >= 32 * 1024) memories.add(chunk.buffer);
+  };
+  await answer.over;
+  expect(digest(...copies)).toBe(digest(sent));
+  expect(copies.length).toBeGreaterThan(100);
+  expect(memories.size).toBeLessThan(16);
+});
+
 test('two bodies at once do not mix', async () => {
   const sent = patterned(4 * MiB);
   await using upstream = await Upstream.start((socket) =>
