@@ -6,7 +6,7 @@ import { median } from '../support/statistics.ts';
 import { newSigningKey } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 import type { CaseContext, CaseResult } from './case.ts';
-import { pace, pacedFault, saturatingRate } from './paced.ts';
+import { pace, pacedFault, partOf, saturatingRate } from './paced.ts';
 import { startProven } from './started.ts';
 import { ISSUER, withWork } from './work.ts';
 import { prepareWorkloads } from './workloads.ts';
@@ -16,8 +16,9 @@ const MOST = 1.5;
 
 interface Paced {
   readonly contender: string;
-  /** Requests per second that saturate it; it gets half of them. */
+  /** Requests per second that saturate it, and that it gets. */
   readonly saturating: number;
+  readonly rate: number;
   readonly rounds: RateResult[];
 }
 
@@ -34,13 +35,14 @@ export async function latencyAtHalf(context: CaseContext): Promise<CaseResult> {
       const running = await startProven(contender, work, key);
       const saturating = await saturatingRate(context, contender, running, known!);
       say(`${contender.name}: ${saturating.toFixed(0)} requests/s at most`);
-      const paced = { contender: contender.name, saturating, rounds: [] };
+      const rate = partOf(saturating, 1 / 2, cores);
+      const paced = { contender: contender.name, saturating, rate, rounds: [] };
       started.push({ contender, running, paced });
       all.push(paced);
     }
     for (let round = 1; round <= options.rounds; round++) {
       for (const { contender, running, paced } of started) {
-        const rate = paced.saturating / 2;
+        const { rate } = paced;
         const result = await pace(context, running, known!, rate, Math.round(rate * options.seconds));
         paced.rounds.push(result);
         const { p50, p99, max } = result.latency;
@@ -55,7 +57,7 @@ export async function latencyAtHalf(context: CaseContext): Promise<CaseResult> {
     title: 'Latency at half of the saturating rate',
     how:
       `Known ${options.algorithm} tokens at a constant rate, ${options.connections} connections: half of what the ` +
-      `contender answers at most on its core. From when a request is due, ${options.rounds} rounds of ` +
+      `contender answers at most on its core, or what the load can send if that is less. From when a request is due, ${options.rounds} rounds of ` +
       `${options.seconds} s, medians; the slowest of all.`,
     tables: [tableOf(all)],
     groups: (['p50', 'p99'] as const).map((name) => ({
@@ -93,14 +95,15 @@ function middle({ rounds }: Paced, name: 'p50' | 'p99'): number {
 function tableOf(all: readonly Paced[]): string {
   const lines = all.map((paced) => [
     paced.contender,
-    (paced.saturating / 2).toFixed(0),
+    paced.rate.toFixed(0),
+    `${((100 * paced.rate) / paced.saturating).toFixed(0)} %`,
     ms(middle(paced, 'p50')),
     ms(middle(paced, 'p99')),
     ms(Math.max(...paced.rounds.map(({ latency }) => latency.max))),
     ms(median(paced.rounds.map(({ late }) => late.p99))),
   ]);
   return markdownTable(
-    ['contender', 'requests/s', 'p50 ms', 'p99 ms', 'max ms', 'load late, p99 ms'],
+    ['contender', 'requests/s', 'of saturating', 'p50 ms', 'p99 ms', 'max ms', 'load late, p99 ms'],
     lines,
     1,
   );

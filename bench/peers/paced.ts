@@ -1,11 +1,20 @@
 import type { Contender, Running } from '../contenders/contender.ts';
 import { runAtRate, type RateResult } from '../support/constant-rate.ts';
+import type { Cores } from '../support/cores.ts';
 import type { CaseContext } from './case.ts';
 import { measure } from './measure.ts';
 import type { Workload } from './workloads.ts';
 
 /** How much later than its schedule the load itself may be, p99 in microseconds, before the figures are its own. */
 const LATE = 2_000;
+
+/** Requests per second that the load can send on a core that it shares with the service, and still be in time. */
+const MOST_SHARED = 15_000;
+
+/** That part of the saturating rate, or what the load can do if that is less. */
+export function partOf(saturating: number, part: number, { load, service }: Cores): number {
+  return load === service ? Math.min(saturating * part, MOST_SHARED) : saturating * part;
+}
 
 /** Requests per second that keep the contender's core busy all the time; it is warm then. */
 export async function saturatingRate(

@@ -7,7 +7,7 @@ import { atMost } from '../support/requirement.ts';
 import { newSigningKey } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 import type { CaseContext, CaseResult } from './case.ts';
-import { pace, pacedFault, saturatingRate } from './paced.ts';
+import { pace, pacedFault, partOf, saturatingRate } from './paced.ts';
 import { ISSUER, withWork } from './work.ts';
 import { prepareWorkloads } from './workloads.ts';
 
@@ -57,7 +57,7 @@ export async function slowestOfMany(context: CaseContext): Promise<CaseResult> {
         inspectorPort: null,
         stop: () => realmgate.program.stop(),
       };
-      const rate = (await saturatingRate(context, contender!, running, known!)) / 2;
+      const rate = partOf(await saturatingRate(context, contender!, running, known!), 1 / 2, cores);
       say(`${REQUESTS} requests at ${rate.toFixed(0)} a second: ${Math.round(REQUESTS / rate)} s`);
       const ending = new AbortController();
       const disturbing = Promise.all([
@@ -80,7 +80,7 @@ export async function slowestOfMany(context: CaseContext): Promise<CaseResult> {
   return {
     title: 'The slowest of a million requests',
     how:
-      `Known ${options.algorithm} tokens at half of the saturating rate; every ${EVERY.reload} s another configuration ` +
+      `Known ${options.algorithm} tokens at half of the saturating rate, or what the load can send if that is less; every ${EVERY.reload} s another configuration ` +
       `is put in force, every ${EVERY.refresh} s the keys are fetched, every ${EVERY.scrape} s the metrics are read. ` +
       'All processes of the gateway share one core.',
     tables: [

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os';
 import { createHistogram } from 'node:perf_hooks';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
@@ -36,7 +37,7 @@ export interface RateResult {
   readonly rate: number;
   /** From when a request was due to its last byte, in microseconds. */
   readonly latency: Quantiles;
-  /** How much too late this program itself came to send where it had a connection, in microseconds. */
+  /** How much too late this program itself came to look at its schedule, in microseconds. */
   readonly late: Quantiles;
 }
 
@@ -48,6 +49,9 @@ interface Quantiles {
 
 /** The schedule's grain in ms: event loops sleep for whole milliseconds, so a thread that can do better wakes it. */
 const TICK = 0.25;
+
+/** As nice(1) has it. */
+const PRIORITY = -10;
 
 /** For so many seconds before, requests are sent and not counted: this program has to get up to speed itself. */
 const LEAD = 1;
@@ -81,7 +85,6 @@ async function load({ port, path, tokenFile, rate, requests, connections }: Rate
   let [next, ended, refused, errors] = [0, 0, 0, 0];
   const ticker = new Worker(new URL(import.meta.url));
   let startedAt = NaN;
-  let waitingSince = -Infinity;
   /** A request is due with the first tick after its place in the schedule. */
   const dueAt = (number: number): number => startedAt + Math.ceil((number * 1000) / rate / TICK) * TICK;
   const send = (): void => {
@@ -90,14 +93,9 @@ async function load({ port, path, tokenFile, rate, requests, connections }: Rate
     if (Number.isNaN(startedAt)) startedAt = now;
     while (next < last && dueAt(next) <= now) {
       const connection = free.pop();
-      if (connection === undefined) {
-        waitingSince = now;
-        return;
-      }
+      if (connection === undefined) return;
       const due = dueAt(next);
       const counts = next >= lead;
-      // What waits for a connection is late by the gateway's doing.
-      if (counts && due > waitingSince) late.record(microseconds(now - due));
       connection.send(all[next++ % all.length]!, (status) => {
         if (counts) latency.record(microseconds(performance.now() - due));
         if (status === 0) errors++;
@@ -119,7 +117,10 @@ async function load({ port, path, tokenFile, rate, requests, connections }: Rate
       back(connection);
     }, reject);
   };
-  ticker.on('message', send);
+  ticker.on('message', (at: bigint) => {
+    if (next >= lead) late.record(microseconds(Number(process.hrtime.bigint() - at) / 1e6));
+    send();
+  });
   await promise;
   const seconds = (performance.now() - startedAt) / 1000;
   await ticker.terminate();
@@ -142,13 +143,21 @@ function microseconds(milliseconds: number): number {
 
 function tick(): void {
   const never = new Int32Array(new SharedArrayBuffer(4));
-  for (let at = performance.now(); ; at += TICK) {
-    Atomics.wait(never, 0, 0, Math.max(0.01, at - performance.now()));
-    parentPort!.postMessage(null);
+  const grain = BigInt(TICK * 1e6);
+  // The clock of both threads, in nanoseconds.
+  for (let at = process.hrtime.bigint(); ; at += grain) {
+    Atomics.wait(never, 0, 0, Math.max(0.01, Number(at - process.hrtime.bigint()) / 1e6));
+    parentPort!.postMessage(at);
   }
 }
 
 if (!isMainThread) tick();
 else if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  try {
+    // Before the service, where both have one core: else its turns would be in every figure.
+    setPriority(PRIORITY);
+  } catch {
+    // Only root may.
+  }
   process.stdout.write(`${JSON.stringify(await load(JSON.parse(process.argv[2] ?? '') as RateJob))}\n`);
 }

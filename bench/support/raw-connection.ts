@@ -4,6 +4,9 @@ import { connect, type Socket } from 'node:net';
 /** Told the status of an answer; 0 = the connection broke before it was complete. */
 export type Answered = (status: number) => void;
 
+/** For all of them: nothing that is read is kept. */
+const READ = Buffer.alloc(64 * 1024);
+
 /**
  * A keep-alive connection to 127.0.0.1 that takes one request at a time and costs little, so that thousands of them, or
  * many thousand requests a second, leave the machine to the gateway. Understands answers with `Content-Length` only.
@@ -16,17 +19,20 @@ export class RawConnection {
   #left: number | null = null;
   #head = '';
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('error', () => undefined);
-    socket.once('close', () => this.#end(0));
+  private constructor(port: number) {
+    const callback = (size: number, buffer: Uint8Array): boolean => {
+      this.#read(buffer as Buffer, size);
+      return true;
+    };
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: READ, callback } });
+    this.#socket.on('error', () => undefined);
+    this.#socket.once('close', () => this.#end(0));
   }
 
   static async open(port: number): Promise<RawConnection> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    await once(socket, 'connect');
-    return new RawConnection(socket);
+    const connection = new RawConnection(port);
+    await once(connection.#socket, 'connect');
+    return connection;
   }
 
   get usable(): boolean {
@@ -50,11 +56,11 @@ export class RawConnection {
     this.#socket.destroy();
   }
 
-  #read(chunk: Buffer): void {
-    let bytes = chunk.length;
+  #read(chunk: Buffer, size: number): void {
+    let bytes = size;
     if (this.#left === null) {
       // latin1: a character for each byte.
-      this.#head += chunk.toString('latin1');
+      this.#head += chunk.toString('latin1', 0, size);
       const end = this.#head.indexOf('\r\n\r\n');
       if (end < 0) return;
       bytes = this.#head.length - end - 4;
