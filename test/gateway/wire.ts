@@ -126,8 +126,8 @@ export async function expectQuiet(wire: Wire): Promise<void> {
 }
 
 /** An open connection to the gateway, for what a single exchange of bytes does not cover. */
-export async function connected(wire: Wire): Promise<Socket> {
-  const socket = connect({ port: wire.port, host: '127.0.0.1', noDelay: true });
+export async function connected({ port }: Pick<Wire, 'port'>): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   onTestFinished(() => void socket.destroy());
   await once(socket, 'connect');
   return socket.setEncoding('latin1');

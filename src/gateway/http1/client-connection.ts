@@ -94,7 +94,11 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
     this.#body = new RequestBody(this.#section);
     this.#since = context.deadlines.now;
     context.deadlines.watch(this);
-    if (secure) socket.on('data', (chunk: Buffer) => this.#came(chunk, chunk.length));
+    if (secure) {
+      // A client that ends its side in the middle of a request is still told what is wrong with it.
+      socket.allowHalfOpen = true;
+      socket.on('data', (chunk: Buffer) => this.#came(chunk, chunk.length));
+    }
     socket.on('drain', () => this.#drained());
     socket.on('end', () => this.#clientEnded());
     socket.on('error', () => undefined); // `close` follows
