@@ -2,16 +2,16 @@ import type { Route } from '../contracts/settings.ts';
 
 /**
  * Finds the route of a request: a route for the very host first, then the longest endpoint whose segments begin the
- * path. Costs one map look-up for each segment of the path, up to the deepest endpoint; the number of routes does
- * not matter.
+ * path. Costs one map look-up for each segment of the path, up to the deepest endpoint that begins with the same one;
+ * the number of routes does not matter.
  */
 export class RouteTable<T extends { readonly route: Route }> {
   readonly #byHost = new Map<string, T>();
   readonly #byEndpoint = new Map<string, T>();
-  readonly #ownDepth: number;
-  #deepest: number;
+  readonly #depths: Depths;
   /** Entries that were added beside the table's own ones. */
   #beside: readonly T[] = [];
+  #depthsBeside: Depths = new Map();
 
   constructor(entries: readonly T[]) {
     for (const entry of entries) {
@@ -19,7 +19,7 @@ export class RouteTable<T extends { readonly route: Route }> {
       if (host !== null) this.#byHost.set(host, entry);
       if (endpoint !== null) this.#byEndpoint.set(endpoint, entry);
     }
-    this.#deepest = this.#ownDepth = deepestOf(entries);
+    this.#depths = depthsOf(entries);
   }
 
   /** Puts other entries beside the table's own, which win where both have the same; they replace the ones before. */
@@ -35,7 +35,7 @@ export class RouteTable<T extends { readonly route: Route }> {
       if (endpoint !== null && !this.#byEndpoint.has(endpoint)) this.#byEndpoint.set(endpoint, entry);
     }
     this.#beside = entries;
-    this.#deepest = Math.max(this.#ownDepth, deepestOf(entries));
+    this.#depthsBeside = depthsOf(entries);
   }
 
   /**
@@ -53,24 +53,29 @@ export class RouteTable<T extends { readonly route: Route }> {
       const entry = this.#byHost.get(host);
       if (entry !== undefined) return entry;
     }
-    let end = endOfSegments(path, this.#deepest);
-    while (end > 0) {
-      const entry = this.#byEndpoint.get(end === path.length ? path : path.slice(0, end));
+    const first = path.slice(0, endOfSegments(path, 1));
+    const depth = Math.max(this.#depths.get(first) ?? 0, this.#depthsBeside.get(first) ?? 0);
+    for (let end = endOfSegments(path, depth); end > 0; end = path.lastIndexOf('/', end - 1)) {
+      // The same string for the same text, where it is at hand: V8 computes the hash of each once.
+      const entry = this.#byEndpoint.get(end === first.length ? first : path.slice(0, end));
       if (entry !== undefined) return entry;
-      end = path.lastIndexOf('/', end - 1);
     }
     return this.#byEndpoint.get('/') ?? null;
   }
 }
 
-/** Number of segments of the longest endpoint. */
-function deepestOf(entries: readonly { readonly route: Route }[]): number {
-  let deepest = 0;
+/** Number of segments of the longest endpoint that begins with a segment, by that segment: `/api`. */
+type Depths = ReadonlyMap<string, number>;
+
+function depthsOf(entries: readonly { readonly route: Route }[]): Depths {
+  const depths = new Map<string, number>();
   for (const { route } of entries) {
     if (route.endpoint === null || route.endpoint === '/') continue;
-    deepest = Math.max(deepest, route.endpoint.split('/').length - 1);
+    const segments = route.endpoint.split('/');
+    const first = `/${segments[1]}`;
+    depths.set(first, Math.max(depths.get(first) ?? 0, segments.length - 1));
   }
-  return deepest;
+  return depths;
 }
 
 const PARAMETERS = /;[^/]*/g;
