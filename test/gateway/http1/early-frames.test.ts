@@ -24,7 +24,7 @@ test.each([1, 10_000, 65_536, 500_000])(
     let received = '';
     const service = await startRawUpstream((socket) => {
       socket.setEncoding('latin1').once('data', () => {
-        socket.on('data', (text) => (received += text));
+        socket.on('data', (text: string) => (received += text));
         socket.write(
           `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n\r\n`,
         );
