@@ -1,13 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Contender, Running } from '../contenders/contender.ts';
-import type { RateResult } from '../support/constant-rate.ts';
 import { markdownTable } from '../support/markdown-table.ts';
 import { median } from '../support/statistics.ts';
 import { startUpstream } from '../support/upstream.ts';
 import type { CaseContext, CaseResult } from './case.ts';
 import { coldTokens } from './cold-tokens.ts';
-import { pace, pacedFault, saturatingRate } from './paced.ts';
+import { pace, pacedFault, type PacedResult, saturatingRate } from './paced.ts';
 import { withContender } from './started.ts';
 import { ISSUER, withWork } from './work.ts';
 import { prepareWorkloads, type Workload } from './workloads.ts';
@@ -27,7 +26,7 @@ interface Measured {
   readonly contender: string;
   readonly beside: Beside;
   readonly rate: number;
-  readonly known: RateResult;
+  readonly known: PacedResult;
   readonly fault: string | null;
 }
 

@@ -1,12 +1,11 @@
 import type { Contender, Running } from '../contenders/contender.ts';
-import type { RateResult } from '../support/constant-rate.ts';
 import { markdownTable } from '../support/markdown-table.ts';
 import type { Requirement } from '../support/requirement.ts';
 import { median } from '../support/statistics.ts';
 import { newSigningKey } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 import type { CaseContext, CaseResult } from './case.ts';
-import { pace, pacedFault, partOf, saturatingRate } from './paced.ts';
+import { pace, pacedFault, partOf, type PacedResult, saturatingRate } from './paced.ts';
 import { startProven } from './started.ts';
 import { ISSUER, withWork } from './work.ts';
 import { prepareWorkloads } from './workloads.ts';
@@ -19,7 +18,7 @@ interface Paced {
   /** Requests per second that saturate it, and that it gets. */
   readonly saturating: number;
   readonly rate: number;
-  readonly rounds: RateResult[];
+  readonly rounds: PacedResult[];
 }
 
 /** Latency at half of what each contender can do at most, by a schedule that does not wait for answers. */
@@ -101,9 +100,19 @@ function tableOf(all: readonly Paced[]): string {
     ms(middle(paced, 'p99')),
     ms(Math.max(...paced.rounds.map(({ latency }) => latency.max))),
     ms(median(paced.rounds.map(({ late }) => late.p99))),
+    `${(100 * Math.max(...paced.rounds.map(({ foreign }) => foreign ?? 0))).toFixed(0)} %`,
   ]);
   return markdownTable(
-    ['contender', 'requests/s', 'of saturating', 'p50 ms', 'p99 ms', 'max ms', 'load late, p99 ms'],
+    [
+      'contender',
+      'requests/s',
+      'of saturating',
+      'p50 ms',
+      'p99 ms',
+      'max ms',
+      'load late, p99 ms',
+      'core of others',
+    ],
     lines,
     1,
   );

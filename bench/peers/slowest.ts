@@ -53,7 +53,7 @@ export async function slowestOfMany(context: CaseContext): Promise<CaseResult> {
       const running = {
         port,
         workers: realmgate.workers(),
-        others: [],
+        others: [realmgate.program.pid],
         inspectorPort: null,
         stop: () => realmgate.program.stop(),
       };

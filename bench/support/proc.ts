@@ -36,6 +36,13 @@ function cpuTicks(pid: number): readonly [user: number, system: number] {
   return [Number(fields[11]), Number(fields[12])];
 }
 
+/** Microseconds since the start of the machine in which a core was not idle, or was another machine's. */
+export function coreTime(core: number): number {
+  const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'latin1'))?.[1] ?? '';
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(' ').map(Number);
+  return ((user + nice + system + irq + softirq + steal) / TICKS) * 1e6;
+}
+
 /** Null where the kernel keeps no such statistics. */
 function scheduled(pid: number): number | null {
   try {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { pacedFault } from '../../bench/peers/paced.ts';
+import { pacedFault, partOf, type PacedResult } from '../../bench/peers/paced.ts';
 import { runAtRate, type RateResult } from '../../bench/support/constant-rate.ts';
 import { Workspace } from '../../bench/support/workspace.ts';
 
@@ -56,15 +56,16 @@ describe('the load at a constant rate', () => {
 
 describe('faults of a load at a constant rate', () => {
   const quantiles = { p50: 1, p99: 1, max: 1 };
-  const good: RateResult = {
+  const good: PacedResult = {
     ...{ requests: 100, sent: 120, refused: 0, errors: 0, rate: 100 },
-    ...{ latency: quantiles, late: quantiles },
+    ...{ latency: quantiles, late: quantiles, foreign: 0.02 },
   };
 
   test.each([
     ['a broken request', { ...good, errors: 1 }, 'answered'],
     ['a refused good token', { ...good, refused: 1 }, 'answered'],
     ['a forged token that was let through', { ...good, refused: 119 }, 'refused'],
+    ['a core that others had', { ...good, foreign: 0.5 }, 'answered'],
     ['a load that is late itself', { ...good, late: { ...quantiles, p99: 5_000 } }, 'answered'],
   ] as const)('%s is one', (_, result, expected) => {
     expect(pacedFault(result, expected)).not.toBe(null);
@@ -72,6 +73,12 @@ describe('faults of a load at a constant rate', () => {
 
   test('everything as expected is none', () => {
     expect(pacedFault(good, 'answered')).toBe(null);
-    expect(pacedFault({ ...good, refused: 120 }, 'refused')).toBe(null);
+    expect(pacedFault({ ...good, foreign: null, refused: 120 }, 'refused')).toBe(null);
   });
+});
+
+test('a load that shares its core with the service sends no more than it can', () => {
+  expect(partOf(20_000, 1 / 2, { gateway: 0, load: 1, service: 1 })).toBe(10_000);
+  expect(partOf(60_000, 1 / 2, { gateway: 0, load: 1, service: 1 })).toBe(15_000);
+  expect(partOf(60_000, 1 / 2, { gateway: 0, load: 1, service: 3 })).toBe(30_000);
 });

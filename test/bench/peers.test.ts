@@ -20,7 +20,7 @@ import { prepareWorkloads } from '../../bench/peers/workloads.ts';
 import { findProgram } from '../../bench/support/find-program.ts';
 import { HOSTILE_KINDS, hostileTokens } from '../../bench/support/hostile-tokens.ts';
 import { parseLoadResult, readTokens, runLoad, type LoadJob } from '../../bench/support/load.ts';
-import { cpuTime, descendants } from '../../bench/support/proc.ts';
+import { coreTime, cpuTime, descendants } from '../../bench/support/proc.ts';
 import { topFunctions } from '../../bench/support/profile.ts';
 import { publishRealm } from '../../bench/support/realm.ts';
 import { ALGORITHMS, newSigningKey, signMany } from '../../bench/support/tokens.ts';
@@ -322,6 +322,16 @@ describe.skipIf(!linux)('/proc', () => {
     expect(user + system).toBeGreaterThan(least * 0.95);
     expect(user + system).toBeLessThan(least * 3);
     expect(descendants(process.pid)).toContain(program.pid);
+  });
+
+  test.skipIf(findProgram('taskset') === null)('coreTime has what a program on that core used', async () => {
+    const made = workspace();
+    const before = coreTime(0);
+    const used = 'Object.values(process.cpuUsage()).reduce((a, b) => a + b)';
+    const program = await made.start(process.execPath, ['-e', `while (${used} < 400_000);`], { core: 0 });
+    await once(program.child, 'exit');
+
+    expect(coreTime(0) - before).toBeGreaterThan(300_000);
   });
 
   test('cpuTime of a process that is gone throws', () => {
