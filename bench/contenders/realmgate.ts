@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { freePort } from '../../test/support/free-port.ts';
+import { CORES } from '../support/cores.ts';
 import { startRealmgate } from '../support/realmgate.ts';
 import { ALGORITHMS } from '../support/tokens.ts';
 import type { Contender, Running, Work } from './contender.ts';
@@ -25,14 +25,13 @@ export function realmgate(variant: RealmgateVariant): Contender {
     description: `Realmgate, ${description}`,
     checksTokens: true,
     algorithms: ALGORITHMS,
-    find: () =>
-      availableParallelism() >= workers ? { version: version() } : { missing: `it takes ${workers} cores` },
+    find: () => (CORES >= workers ? { version: version() } : { missing: `it takes ${workers} cores` }),
     start: (work) => start(name, variant, work),
   };
 }
 
 /** Of two workers: one that nobody else has, where there are four. */
-const SECOND_CORE = availableParallelism() < 4 ? 1 : 2;
+const SECOND_CORE = CORES < 4 ? 1 : 2;
 
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { availableParallelism } from 'node:os';
 import type { Contender, Running } from '../contenders/contender.ts';
+import { CORES } from '../support/cores.ts';
 import { markdownTable } from '../support/markdown-table.ts';
 import { clientPortsOf, cpuTime } from '../support/proc.ts';
 import { median } from '../support/statistics.ts';
@@ -63,7 +63,7 @@ export async function oneAndTwoWorkers(context: CaseContext): Promise<CaseResult
     how:
       `Known ${options.algorithm} tokens, ${options.connections} connections, ${options.rounds} rounds of ` +
       `${options.seconds} s in turn, medians. ` +
-      (availableParallelism() < 4
+      (CORES < 4
         ? 'On this machine the second worker shares its core with the load and the service: its CPU per request ' +
           'counts, the requests per second do not show what two cores bring.'
         : 'Each worker has a core of its own.'),

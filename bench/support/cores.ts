@@ -2,6 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { findProgram } from './find-program.ts';
 
+/** How many cores there are, before this process keeps to one of them. */
+export const CORES = availableParallelism();
+
 /** Which core does what; null = any. */
 export interface Cores {
   readonly gateway: number | null;
@@ -15,12 +18,12 @@ export function coresToUse(warn: (line: string) => void): Cores {
     warn('WARNING: no taskset (package util-linux): nothing is pinned to a core');
     return { gateway: null, load: null, service: null };
   }
-  if (availableParallelism() < 2) {
+  if (CORES < 2) {
     warn('WARNING: one core only: the gateway shares it with the load');
     return { gateway: 0, load: 0, service: 0 };
   }
   // What this process does, reading the gateways' logs for one, must not count against their core.
   spawnSync('taskset', ['-a', '-c', '-p', '1', String(process.pid)]);
   // With four cores the service has its own, and a second worker has core 2.
-  return { gateway: 0, load: 1, service: availableParallelism() < 4 ? 1 : 3 };
+  return { gateway: 0, load: 1, service: CORES < 4 ? 1 : 3 };
 }
