@@ -13,6 +13,8 @@ export interface Principal {
   readonly scopes: ReadonlySet<string>;
   /** `azp` (or `client_id`), and every member of `aud`. */
   readonly clients: ReadonlySet<string>;
+  /** How many roles, scopes and clients there may be: what they weigh, without making sets of them. */
+  readonly members: number;
   readonly sessionId: string | null;
   /** `iat`, in ms since the epoch; 0 when absent. */
   readonly issuedAt: number;

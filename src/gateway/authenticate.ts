@@ -4,6 +4,7 @@ import type { Principal } from '../contracts/principal.ts';
 import type { RealmSnapshot } from '../contracts/snapshot.ts';
 import { Refusal } from '../errors.ts';
 import { principalFromClaims } from '../realm/claims.ts';
+import { ByText } from './by-text.ts';
 import { CheckCounts, type CheckTotals } from './check-counts.ts';
 import { checkMemberNames, isJwtShaped, readPart, splitJwt } from './compact-jwt.ts';
 import type { JsonObject, JwtJson, JwtParts } from './compact-jwt.ts';
@@ -48,7 +49,7 @@ export class Authenticator {
   readonly #signatures = new SignatureChecks();
   readonly #introspection: Introspection;
   /** By token. */
-  readonly #inProgress = new Map<string, Pending>();
+  readonly #inProgress = new ByText<Pending>();
   readonly #refreshing = new Map<string, Promise<void>>();
   readonly #counts = new CheckCounts();
   #realms: ReadonlyMap<string, RealmState> = new Map();
@@ -84,9 +85,11 @@ export class Authenticator {
       this.#counts.hit();
       return known;
     }
+    const pending = this.#inProgress.get(token);
+    if (pending?.realm === realm) return this.#counts.outcomeOf(pending.check);
     try {
-      const checked = this.#checkOnce(token, realm);
-      if (checked instanceof Promise) return this.#counts.outcomeOf(checked);
+      const checked = this.#check(token, { realm, keep: true });
+      if (checked instanceof Promise) return this.#awaitOnce(token, { realm, check: checked });
       this.#counts.good();
       return checked;
     } catch (error) {
@@ -111,21 +114,25 @@ export class Authenticator {
     if (this.#now() < entry.validUntil && (entry.revision === this.#revision || this.#isStillGood(entry))) {
       return entry.principal;
     }
-    this.#cache.delete(token);
+    this.#cache.delete(entry);
     return null;
   }
 
   /** Requests that bring the same new token at the same time share one check. */
-  #checkOnce(token: string, realm: string | null): Principal | Promise<Principal> {
-    const pending = this.#inProgress.get(token);
-    if (pending?.realm === realm) return pending.check;
-    const check = this.#check(token, { realm, keep: true });
-    if (!(check instanceof Promise)) return check;
-    const shared = check.finally(() => {
-      if (this.#inProgress.get(token)?.check === shared) this.#inProgress.delete(token);
-    });
-    this.#inProgress.set(token, { realm, check: shared });
-    return shared;
+  #awaitOnce(token: string, pending: Pending): Promise<Principal> {
+    this.#inProgress.set(token, pending);
+    return pending.check.then(
+      (principal) => {
+        this.#inProgress.delete(token, pending);
+        this.#counts.good();
+        return principal;
+      },
+      (error: unknown) => {
+        this.#inProgress.delete(token, pending);
+        this.#counts.bad(error);
+        throw error;
+      },
+    );
   }
 
   #check(token: string, options: CheckOptions): Principal | Promise<Principal> {
@@ -152,11 +159,7 @@ export class Authenticator {
     checkClaims(claims, realm.rules, this.#now());
     const key = this.#keyFor(header, realm, jwt.refreshed);
     if (key === null) return this.#checkRefreshed(jwt, realm);
-    const good = this.#hasGoodSignature(jwt, key);
-    const judged = { jwt, realm, key, revision };
-    return good instanceof Promise
-      ? good.then((verdict) => this.#afterSignature(judged, verdict))
-      : this.#afterSignature(judged, good);
+    return this.#checkSignature({ jwt, realm, key, revision });
   }
 
   async #checkRefreshed(jwt: UncheckedJwt, realm: RealmState): Promise<Principal> {
@@ -164,12 +167,13 @@ export class Authenticator {
     return this.#checkJwt({ ...jwt, refreshed: true });
   }
 
-  #hasGoodSignature({ parts, header }: UncheckedJwt, key: VerificationKey): boolean | Promise<boolean> {
-    const check = (verifier: SignatureVerifier | null): boolean | Promise<boolean> => {
+  #checkSignature(judged: JudgedJwt): Principal | Promise<Principal> {
+    const { token, parts, header } = judged.jwt;
+    const check = (verifier: SignatureVerifier | null): Principal | Promise<Principal> => {
       if (verifier === null) throw invalidToken('signature', 'the key cannot be used');
-      return this.#signatures.check(verifier, parts.signed, parts.signature);
+      return this.#signatures.check(verifier, token, parts, (good) => this.#afterSignature(judged, good));
     };
-    const verifier = key.verifierFor(header.alg);
+    const verifier = judged.key.verifierFor(header.alg);
     return verifier instanceof Promise ? verifier.then(check) : check(verifier);
   }
 
@@ -290,12 +294,12 @@ export class Authenticator {
     const principal = principalFromClaims(realm.name, claims, realm.rules.clockSkew);
     const now = this.#now();
     const validUntil = Math.min(principal.notAfter, now + keepFor);
-    const entry: VerifiedToken = { principal, validUntil, key, rules: realm.rules, revision };
+    const entry: VerifiedToken = { token, principal, validUntil, key, rules: realm.rules, revision };
     if (this.#realms.get(realm.name)?.revocations.cover(principal) === true) {
       throw new TokenRefusal('session', 'token_revoked', 'the session has ended');
     }
     if (revision !== this.#revision && !this.#isStillGood(entry)) return null;
-    if (keep && now < validUntil) this.#cache.set(token, entry);
+    if (keep && now < validUntil) this.#cache.set(entry);
     return principal;
   }
 

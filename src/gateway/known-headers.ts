@@ -1,3 +1,4 @@
+import { ByText } from './by-text.ts';
 import type { CheckedHeader } from './token-checks.ts';
 
 /** More than the keys of all realms, with both spellings that an issuer may use for each. */
@@ -8,7 +9,7 @@ const MOST = 64;
  * was read and checked once need not be again (3 µs). Strangers put nothing in.
  */
 export class KnownHeaders {
-  readonly #headers = new Map<string, CheckedHeader>();
+  readonly #headers = new ByText<CheckedHeader>();
 
   get(encoded: string): CheckedHeader | undefined {
     return this.#headers.get(encoded);

@@ -1,3 +1,4 @@
+import { signedBytes, type JwtParts } from './compact-jwt.ts';
 import type { SignatureVerifier } from './signature-verifier.ts';
 import { TurnQueue } from './turn-queue.ts';
 import { WorkQueue } from './work-queue.ts';
@@ -16,10 +17,27 @@ export class SignatureChecks {
   readonly #brief = new TurnQueue(TURN_SHARE, BACKLOG);
   readonly #long = new WorkQueue(POOLED, BACKLOG);
 
-  /** Whether the signature is good; at once where it can be. Rejects with `overloaded` when too many checks wait. */
-  check(verifier: SignatureVerifier, signed: Buffer, signature: Buffer): boolean | Promise<boolean> {
-    return verifier.brief
-      ? this.#brief.run(() => verifier.verify(signed, signature))
-      : this.#long.run(() => verifier.verifyInPool(signed, signature));
+  /**
+   * What `judge` makes of whether the signature of a token is good; at once where it can be. Throws or rejects with what
+   * `judge` throws, and rejects with `overloaded` when too many checks wait.
+   */
+  check<T>(
+    verifier: SignatureVerifier,
+    token: string,
+    parts: JwtParts,
+    judge: (good: boolean) => T | Promise<T>,
+  ): T | Promise<T> {
+    if (verifier.brief) {
+      return this.#brief.run(() => {
+        const { input, signature } = signedBytes(token, parts);
+        return judge(verifier.verify(input, signature));
+      });
+    }
+    return this.#long
+      .run(() => {
+        const { input, signature } = signedBytes(token, parts);
+        return verifier.verifyInPool(Buffer.from(input), Buffer.from(signature));
+      })
+      .then(judge);
   }
 }

@@ -1,9 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { Principal } from '../contracts/principal.ts';
+import { placeOf } from './by-text.ts';
 import type { VerificationKey } from './verification-keys.ts';
 
 /** A token that was good, and what has to hold for it to be good still. */
 export interface VerifiedToken {
+  /** All of it. */
+  readonly token: string;
   readonly principal: Principal;
   /** Ms since the epoch: the token's end, or the end of what introspection said of it. */
   readonly validUntil: number;
@@ -19,32 +22,33 @@ export interface VerifiedToken {
 const ENTRY_BYTES = 1024;
 const MEMBER_BYTES = 96;
 
-function sizeOf({ principal }: VerifiedToken, token: string): number {
-  const members = principal.roles.size + principal.scopes.size + principal.clients.size;
-  return token.length + ENTRY_BYTES + MEMBER_BYTES * members;
+function sizeOf({ token, principal }: VerifiedToken): number {
+  return token.length + ENTRY_BYTES + MEMBER_BYTES * principal.members;
 }
 
 /**
- * Verified tokens, by the whole compact token: two tokens can never share an entry, and nothing enters that was
- * not verified. The least recently used ones go when `bytes` is reached.
+ * Verified tokens, found by the whole compact token: two tokens can never share an entry, and nothing enters that was
+ * not verified. The least recently used ones go when `bytes` is reached. `ByText` says why its keys are numbers; a
+ * token that takes the place of another costs that one a check.
  */
 export class TokenCache {
-  readonly #entries: LRUCache<string, VerifiedToken>;
+  readonly #entries: LRUCache<number, VerifiedToken>;
 
   constructor(bytes: number) {
     this.#entries = new LRUCache({ maxSize: bytes, sizeCalculation: sizeOf });
   }
 
   get(token: string): VerifiedToken | undefined {
-    return this.#entries.get(token);
+    const entry = this.#entries.get(placeOf(token));
+    return entry?.token === token ? entry : undefined;
   }
 
-  set(token: string, entry: VerifiedToken): void {
-    this.#entries.set(token, entry);
+  set(entry: VerifiedToken): void {
+    this.#entries.set(placeOf(entry.token), entry);
   }
 
-  delete(token: string): void {
-    this.#entries.delete(token);
+  delete({ token }: VerifiedToken): void {
+    this.#entries.delete(placeOf(token));
   }
 
   get size(): number {

@@ -24,10 +24,23 @@ export class TokenRefusal extends Refusal {
   }
 }
 
+/** By check and detail. One serves all tokens: what a flood of bad ones throws is made once. */
+const INVALID = new Map<TokenCheck, Map<string, TokenRefusal>>();
+
+/** `detail` is one of the few texts in this folder. */
 export function invalidToken(check: TokenCheck, detail: string): TokenRefusal {
-  return withoutStack(() => new TokenRefusal(check, 'token_invalid', detail));
+  let ofCheck = INVALID.get(check);
+  if (ofCheck === undefined) INVALID.set(check, (ofCheck = new Map<string, TokenRefusal>()));
+  let refusal = ofCheck.get(detail);
+  if (refusal === undefined) {
+    refusal = withoutStack(() => new TokenRefusal(check, 'token_invalid', detail));
+    ofCheck.set(detail, refusal);
+  }
+  return refusal;
 }
 
+const EXPIRED = withoutStack(() => new TokenRefusal('time', 'token_expired', 'the token has expired'));
+
 export function expiredToken(): TokenRefusal {
-  return withoutStack(() => new TokenRefusal('time', 'token_expired', 'the token has expired'));
+  return EXPIRED;
 }

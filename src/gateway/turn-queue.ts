@@ -20,7 +20,7 @@ export class TurnQueue {
   }
 
   /** Throws what `work` throws; rejects with `overloaded`, without starting the work, when the backlog is full. */
-  run<T>(work: () => T): T | Promise<T> {
+  run<T>(work: () => T | Promise<T>): T | Promise<T> {
     if (this.#left > 0 && this.#waiting.length === 0) return this.#spend(work);
     if (this.#waiting.length >= this.#backlog) return Promise.reject(overloaded());
     const { promise, resolve } = Promise.withResolvers<T>();

@@ -16,40 +16,84 @@ type Claims = Readonly<Record<string, unknown>>;
  * @param clockSkew milliseconds, added to `exp`. Without a usable `exp` the token is over: `notAfter` is 0.
  */
 export function principalFromClaims(realm: string, claims: Claims, clockSkew: number): Principal {
-  const groups = strings(own(own(claims, 'realm_access'), 'roles'));
-  const expiry = seconds(own(claims, 'exp'));
-  return {
-    realm,
-    subject: text(own(claims, 'sub')) ?? '',
-    username: text(own(claims, 'preferred_username')),
-    email: text(own(claims, 'email')),
-    groups,
-    roles: rolesOf(groups, own(claims, 'resource_access')),
-    scopes: new Set((text(own(claims, 'scope')) ?? '').split(' ').filter((scope) => scope !== '')),
-    clients: clientsOf(claims),
-    sessionId: text(own(claims, 'sid')) ?? text(own(claims, 'session_state')),
-    issuedAt: seconds(own(claims, 'iat')) ?? 0,
-    notAfter: expiry === null ? 0 : expiry + clockSkew,
-  };
+  return new ClaimedPrincipal(realm, claims, clockSkew);
+}
+
+/** Its sets are made when a route asks for them: most tokens are never asked for one. */
+class ClaimedPrincipal implements Principal {
+  readonly realm: string;
+  readonly subject: string;
+  readonly username: string | null;
+  readonly email: string | null;
+  readonly groups: readonly string[];
+  readonly members: number;
+  readonly sessionId: string | null;
+  readonly issuedAt: number;
+  readonly notAfter: number;
+  readonly #clientAccess: unknown;
+  readonly #scope: string;
+  readonly #audience: readonly string[];
+  readonly #party: string | null;
+  #roles: ReadonlySet<string> | null = null;
+  #scopes: ReadonlySet<string> | null = null;
+  #clients: ReadonlySet<string> | null = null;
+
+  constructor(realm: string, claims: Claims, clockSkew: number) {
+    const expiry = seconds(own(claims, 'exp'));
+    const audience = own(claims, 'aud');
+    this.realm = realm;
+    this.subject = text(own(claims, 'sub')) ?? '';
+    this.username = text(own(claims, 'preferred_username'));
+    this.email = text(own(claims, 'email'));
+    this.groups = strings(own(own(claims, 'realm_access'), 'roles'));
+    this.sessionId = text(own(claims, 'sid')) ?? text(own(claims, 'session_state'));
+    this.issuedAt = seconds(own(claims, 'iat')) ?? 0;
+    this.notAfter = expiry === null ? 0 : expiry + clockSkew;
+    this.#clientAccess = own(claims, 'resource_access');
+    this.#scope = text(own(claims, 'scope')) ?? '';
+    this.#audience = strings(typeof audience === 'string' ? [audience] : audience);
+    this.#party = text(own(claims, 'azp')) ?? text(own(claims, 'client_id'));
+    this.members = this.groups.length + this.#audience.length + 1 + words(this.#scope);
+    for (const [, roles] of clientRoles(this.#clientAccess)) this.members += roles.length;
+  }
+
+  get roles(): ReadonlySet<string> {
+    return (this.#roles ??= rolesOf(this.groups, this.#clientAccess));
+  }
+
+  get scopes(): ReadonlySet<string> {
+    return (this.#scopes ??= new Set(this.#scope.split(' ').filter((scope) => scope !== '')));
+  }
+
+  get clients(): ReadonlySet<string> {
+    return (this.#clients ??= new Set(
+      this.#party === null ? this.#audience : [...this.#audience, this.#party],
+    ));
+  }
 }
 
 function rolesOf(groups: readonly string[], resourceAccess: unknown): Set<string> {
   const roles = new Set(groups.map((name) => `realm:${name}`));
-  if (!isRecord(resourceAccess)) return roles;
-  for (const [client, access] of Object.entries(resourceAccess)) {
-    if (client === '') continue;
+  for (const [client, names] of clientRoles(resourceAccess)) {
     const prefix = `client:${client.replaceAll('%', '%25').replaceAll('/', '%2F')}/`;
-    for (const name of strings(own(access, 'roles'))) roles.add(prefix + name);
+    for (const name of names) roles.add(prefix + name);
   }
   return roles;
 }
 
-function clientsOf(claims: Claims): Set<string> {
-  const audience = own(claims, 'aud');
-  const clients = new Set(strings(typeof audience === 'string' ? [audience] : audience));
-  const party = text(own(claims, 'azp')) ?? text(own(claims, 'client_id'));
-  if (party !== null) clients.add(party);
-  return clients;
+/** By client. One without a name has none. */
+function clientRoles(resourceAccess: unknown): [client: string, roles: readonly string[]][] {
+  if (!isRecord(resourceAccess)) return [];
+  return Object.keys(resourceAccess)
+    .filter((client) => client !== '')
+    .map((client) => [client, strings(own(resourceAccess[client], 'roles'))]);
+}
+
+/** At most so many words stand in a text between spaces. */
+function words(text: string): number {
+  let count = 1;
+  for (let at = text.indexOf(' '); at !== -1; at = text.indexOf(' ', at + 1)) count++;
+  return count;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -62,11 +106,19 @@ function own(value: unknown, name: string): unknown {
 }
 
 function text(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null;
+  return isText(value) ? value : null;
 }
 
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((member): member is string => text(member) !== null) : [];
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+const NONE: readonly string[] = [];
+
+function strings(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) return NONE;
+  // As a rule all of them are, and no copy has to be made.
+  return value.every(isText) ? value : value.filter(isText);
 }
 
 /** NumericDate (RFC 7519 section 2) in milliseconds; JSON can spell an infinity as `1e999`. */

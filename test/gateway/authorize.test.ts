@@ -16,6 +16,7 @@ const alice: Principal = {
   roles: new Set(['realm:user', 'client:api/editor']),
   scopes: new Set(['read', 'profile']),
   clients: new Set(['istio', 'account']),
+  members: 6,
   sessionId: null,
   issuedAt: 0,
   notAfter: Infinity,

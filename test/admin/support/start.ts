@@ -123,6 +123,7 @@ function principalOf(token: string): Principal {
     roles: new Set(ROLES[token as Token]),
     scopes: new Set(),
     clients: new Set(),
+    members: 0,
     sessionId: null,
     issuedAt: 0,
     notAfter: Infinity,
