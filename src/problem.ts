@@ -14,15 +14,17 @@ export function problemBody(
   requestId: string,
   errors?: InvalidRequest['errors'],
 ): string {
+  return endProblem(startProblem(code, detail), requestId, errors);
+}
+
+/** The part of a body that is the same for every request. */
+export function startProblem(code: ErrorCode, detail: string): string {
   const { status, title } = ERRORS[code];
-  // `JSON.stringify` leaves out what is undefined.
-  return JSON.stringify({
-    type: `urn:realmgate:error:${code}`,
-    title,
-    status,
-    detail,
-    code,
-    requestId,
-    errors,
-  });
+  const type = `urn:realmgate:error:${code}`;
+  return JSON.stringify({ type, title, status, detail, code }).slice(0, -1);
+}
+
+export function endProblem(start: string, requestId: string, errors?: InvalidRequest['errors']): string {
+  const list = errors === undefined ? '' : `,"errors":${JSON.stringify(errors)}`;
+  return `${start},"requestId":${JSON.stringify(requestId)}${list}}`;
 }

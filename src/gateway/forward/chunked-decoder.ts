@@ -1,4 +1,4 @@
-import { IS_TEXT } from './field-section.ts';
+import { IS_TEXT } from './text-end.ts';
 import { InvalidResponse } from './invalid-response.ts';
 
 const LF = 0x0a;

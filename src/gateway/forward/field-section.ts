@@ -1,5 +1,6 @@
 import { fieldName, NO_BYTES, withByte } from './field-names.ts';
 import { InvalidResponse, OversizedSection } from './invalid-response.ts';
+import { textEnd } from './text-end.ts';
 
 /** The bytes end before the section does. */
 export const INCOMPLETE = -1;
@@ -16,10 +17,6 @@ const IS_TOKEN = new Uint8Array(256);
 for (const char of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
   IS_TOKEN[char.charCodeAt(0)] = 1;
 }
-
-/** 1 for HTAB, SP, visible ASCII and obs-text: what field values and reason phrases consist of. */
-export const IS_TEXT = new Uint8Array(256).fill(1, 0x80).fill(1, SPACE, 0x7f);
-IS_TEXT[TAB] = 1;
 
 /**
  * Where each field's name and value begin and end, and the name's hash. One for the process: it is read out right after
@@ -53,7 +50,7 @@ export class FieldSection {
       at++;
       while (at < end && isBlank(bytes[at]!)) at++;
       const valueStart = at;
-      while (at < end && IS_TEXT[bytes[at]!] === 1) at++;
+      at = textEnd(bytes, at, end);
       let valueEnd = at;
       at = lineEnd(bytes, at, end);
       if (at === INCOMPLETE) return INCOMPLETE;

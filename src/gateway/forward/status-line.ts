@@ -1,6 +1,7 @@
-import { INCOMPLETE, IS_TEXT, lineEnd } from './field-section.ts';
+import { INCOMPLETE, lineEnd } from './field-section.ts';
 import { InvalidResponse } from './invalid-response.ts';
 import type { StartLine } from './section-reader.ts';
+import { textEnd } from './text-end.ts';
 
 const SPACE = 0x20;
 const VERSION = Buffer.from('HTTP/1.', 'latin1');
@@ -46,7 +47,7 @@ function scanStatusLine(bytes: Buffer, start: number, end: number): number {
   let at = start + STATUS_END;
   if (at < end && bytes[at] === SPACE) {
     at++;
-    while (at < end && IS_TEXT[bytes[at]!] === 1) at++;
+    at = textEnd(bytes, at, end);
   }
   return lineEnd(bytes, at, end);
 }
