@@ -1,6 +1,7 @@
 import type { Principal } from '../contracts/principal.ts';
 import type { RealmSnapshot } from '../contracts/snapshot.ts';
 import type { RealmQuestions } from '../control/worker-pool.ts';
+import { Refusal } from '../errors.ts';
 import type { Authenticator } from '../gateway/authenticate.ts';
 
 /** Bytes of verified tokens that are kept: few people administer. */
@@ -32,7 +33,9 @@ export class AdminTokens {
         new Authenticator({ control: this.#questions, cacheBytes: CACHE_BYTES }),
       );
     }
-    return this.#authenticator.authenticate(token, realm);
+    const verdict = await this.#authenticator.authenticate(token, realm);
+    if (verdict instanceof Refusal) throw verdict;
+    return verdict;
   }
 
   #ready(authenticator: Authenticator): Authenticator {

@@ -77,9 +77,10 @@ export class Authenticator {
    * Who the token speaks for: at once when it is known, else after its checks. `realm` is the one that the route
    * demands; null = any, chosen by the token's `iss` (the first configured one that accepts it).
    *
-   * Throws or rejects with `token_invalid`, `token_expired`, `token_revoked`, `keys_unavailable` or `overloaded`.
+   * A refusal is `token_invalid`, `token_expired`, `token_revoked`, `keys_unavailable` or `overloaded`. One that is known
+   * at once is returned: V8 looks up the place of every throw, which is 1 us of the 18 that a bad token costs.
    */
-  authenticate(token: string, realm: string | null): Principal | Promise<Principal> {
+  authenticate(token: string, realm: string | null): Principal | Refusal | Promise<Principal> {
     const known = this.#known(token, realm);
     if (known !== null) {
       this.#counts.hit();
@@ -94,6 +95,7 @@ export class Authenticator {
       return checked;
     } catch (error) {
       this.#counts.bad(error);
+      if (error instanceof Refusal) return error;
       throw error;
     }
   }
@@ -255,21 +257,24 @@ export class Authenticator {
     return { claims: completed, keepFor };
   }
 
-  /** Asks every realm in question that introspects, until one knows the token. */
-  async #checkOpaque(token: string, options: CheckOptions): Promise<Principal> {
-    const { realm: demanded, keep } = options;
+  #checkOpaque(token: string, options: CheckOptions): Promise<Principal> {
+    const { realm: demanded } = options;
     const candidates = demanded === null ? [...this.#realms.values()] : [this.#realmNamed(demanded)];
-    let asked = false;
+    const asked = candidates.filter((realm) => realm.rules.introspectionCache !== null);
+    if (asked.length === 0) throw invalidToken('token', 'the token is not a signed JWT');
+    return this.#introspect(token, asked, options);
+  }
+
+  /** Asks the realms in turn, until one knows the token. */
+  async #introspect(token: string, realms: readonly RealmState[], options: CheckOptions): Promise<Principal> {
     let refusal: Refusal | null = null;
-    for (const realm of candidates) {
-      const { introspectionCache } = realm.rules;
-      if (introspectionCache === null) continue;
+    for (const realm of realms) {
       const revision = this.#revision;
-      asked = true;
       try {
         const claims = await this.#introspection.claimsOf(token, realm, {});
         if (claims === null) continue;
-        const verified = { claims, realm, key: null, revision, keepFor: introspectionCache, keep };
+        const keepFor = realm.rules.introspectionCache ?? 0;
+        const verified = { claims, realm, key: null, revision, keepFor, keep: options.keep };
         return this.#accept(token, verified) ?? (await this.#checkOpaque(token, options));
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
@@ -277,12 +282,7 @@ export class Authenticator {
         if (refusal === null || error.status === 503) refusal = error;
       }
     }
-    throw (
-      refusal ??
-      (asked
-        ? invalidToken('introspection', NOT_ACTIVE)
-        : invalidToken('token', 'the token is not a signed JWT'))
-    );
+    throw refusal ?? invalidToken('introspection', NOT_ACTIVE);
   }
 
   /**

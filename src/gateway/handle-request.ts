@@ -44,6 +44,8 @@ export function handleRequest(gateway: Gateway, exchange: Exchange): void {
       principal
         .then((verified) => admit(gateway, incoming, service, verified, credential.subprotocols))
         .catch((error: unknown) => gateway.refuse(exchange, record, error));
+    } else if (principal instanceof Refusal) {
+      gateway.refuse(exchange, record, principal);
     } else {
       admit(gateway, incoming, service, principal, credential.subprotocols);
     }

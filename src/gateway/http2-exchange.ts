@@ -6,7 +6,7 @@ import {
 } from 'node:http2';
 import { plainAddress } from './client-address.ts';
 import { type BodyFraming, Exchange } from './exchange.ts';
-import { bodyPassed } from './forward/body-garbage.ts';
+import { bodyPassed } from './message/body-garbage.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** One HTTP/2 stream, always over TLS. */

@@ -115,11 +115,11 @@ describe('a realm without keys', () => {
     const bench = benchWith(realmWith([], { cooldownUntil: NOW + 4_200 }));
     const token = await sign(rsa);
     const authenticate = () => bench.authenticator.authenticate(token, 'demo');
-    expect(authenticate).toThrow(
+    expect(authenticate()).toEqual(
       expect.objectContaining({ code: 'keys_unavailable', retryAfter: 5 }) as Refusal,
     );
     bench.setNow(NOW + 60_000);
-    expect(authenticate).toThrow(
+    expect(authenticate()).toEqual(
       expect.objectContaining({ code: 'keys_unavailable', retryAfter: 1 }) as Refusal,
     );
   });

@@ -230,7 +230,8 @@ const WRONG_SIGNATURE = 'token_invalid: the signature is wrong';
 
 async function outcomeAlone(bench: Bench, token: string, realm: string | null): Promise<Principal | string> {
   try {
-    return await bench.authenticator.authenticate(token, realm);
+    const result = await bench.authenticator.authenticate(token, realm);
+    return result instanceof Refusal ? `${result.code}: ${result.message}` : result;
   } catch (error) {
     if (error instanceof Refusal) return `${error.code}: ${error.message}`;
     throw error;

@@ -19,7 +19,7 @@ export interface Waiter {
 /**
  * The wait of one permitted request for an upstream of its service: at most `holdFor` in all, from when it first had
  * none. It ends with the token's life, when the gateway stops, and when the client leaves. Nothing of a body is asked
- * for meanwhile; a client that leaves behind more of it than node reads ahead is not noticed until something is written.
+ * for meanwhile; a client that leaves behind more of it than the connection reads ahead is not noticed until something is written.
  */
 export class Hold implements Watched {
   watchedAt = -1;

@@ -1,4 +1,4 @@
-import { InvalidResponse } from './invalid-response.ts';
+import { InvalidMessage } from '../message/invalid-message.ts';
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -23,7 +23,7 @@ export class ResponseFraming {
 
   #keepAlive = '';
 
-  /** Throws InvalidResponse where two readers could see the body end in different places. */
+  /** Throws InvalidMessage where two readers could see the body end in different places. */
   read(fields: readonly string[], status: number, minorVersion: number, toHead: boolean): void {
     let declared = -1;
     let chunked = false;
@@ -33,12 +33,12 @@ export class ResponseFraming {
       const value = fields[i + 1]!;
       switch (responseFieldKind(fields[i]!)) {
         case CONTENT_LENGTH:
-          if (declared !== -1) throw new InvalidResponse('more than one Content-Length');
+          if (declared !== -1) throw new InvalidMessage('more than one Content-Length');
           declared = readLength(value);
           break;
         case TRANSFER_ENCODING:
           if (chunked || value.toLowerCase() !== 'chunked') {
-            throw new InvalidResponse('a Transfer-Encoding other than chunked');
+            throw new InvalidMessage('a Transfer-Encoding other than chunked');
           }
           chunked = true;
           break;
@@ -53,10 +53,10 @@ export class ResponseFraming {
           break;
       }
     }
-    if (chunked && declared !== -1) throw new InvalidResponse('both Transfer-Encoding and Content-Length');
-    if (chunked && minorVersion === 0) throw new InvalidResponse('Transfer-Encoding in HTTP/1.0');
+    if (chunked && declared !== -1) throw new InvalidMessage('both Transfer-Encoding and Content-Length');
+    if (chunked && minorVersion === 0) throw new InvalidMessage('Transfer-Encoding in HTTP/1.0');
     const declaresBody = chunked || declared > 0;
-    if (status < 200 && declaresBody) throw new InvalidResponse('an informational response with a body');
+    if (status < 200 && declaresBody) throw new InvalidMessage('an informational response with a body');
 
     this.persistent = keepAlive && !close;
     if (toHead || status < 200 || status === 204 || status === 304) {
@@ -87,21 +87,21 @@ function readLength(value: string): number {
   let length = 0;
   for (let i = 0; i < value.length; i++) {
     const digit = value.charCodeAt(i) - 0x30;
-    if (!(digit >= 0 && digit <= 9)) throw new InvalidResponse('malformed Content-Length');
+    if (!(digit >= 0 && digit <= 9)) throw new InvalidMessage('malformed Content-Length');
     length = length * 10 + digit;
   }
   if (value.length === 0 || value.length > MAX_LENGTH_DIGITS)
-    throw new InvalidResponse('malformed Content-Length');
-  if (length > Number.MAX_SAFE_INTEGER) throw new InvalidResponse('Content-Length is too large');
+    throw new InvalidMessage('malformed Content-Length');
+  if (length > Number.MAX_SAFE_INTEGER) throw new InvalidMessage('Content-Length is too large');
   return length;
 }
 
-/** Throws InvalidResponse when a trailer section says what only a head may say (RFC 9110 section 6.5.1). */
+/** Throws InvalidMessage when a trailer section says what only a head may say (RFC 9110 section 6.5.1). */
 export function refuseFramingTrailers(fields: readonly string[]): void {
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!.toLowerCase();
     if (name === 'content-length' || name === 'transfer-encoding') {
-      throw new InvalidResponse('framing in the trailer section');
+      throw new InvalidMessage('framing in the trailer section');
     }
   }
 }

@@ -1,8 +1,8 @@
-import { ChunkedDecoder } from './chunked-decoder.ts';
-import { INCOMPLETE } from './field-section.ts';
-import { InvalidResponse } from './invalid-response.ts';
+import { ChunkedDecoder } from '../message/chunked-decoder.ts';
+import { INCOMPLETE } from '../message/field-section.ts';
+import { InvalidMessage } from '../message/invalid-message.ts';
 import { refuseFramingTrailers, ResponseFraming, type BodyLength } from './response-framing.ts';
-import { SectionReader } from './section-reader.ts';
+import { SectionReader } from '../message/section-reader.ts';
 import { StatusLine } from './status-line.ts';
 
 const MAX_INFORMATIONAL = 16;
@@ -26,7 +26,7 @@ export interface ResponseSink {
 
 /**
  * Reads the responses of one connection (RFC 9112), strictly: whatever two implementations could read in two ways
- * is an InvalidResponse. It delivers synchronously, and may be stopped or begun anew from within every delivery.
+ * is an InvalidMessage. It delivers synchronously, and may be stopped or begun anew from within every delivery.
  */
 export class ResponseParser {
   readonly #sink: ResponseSink;
@@ -73,7 +73,7 @@ export class ResponseParser {
     this.#section.reset();
   }
 
-  /** Reads the first `end` bytes, which it may change. Throws InvalidResponse. */
+  /** Reads the first `end` bytes, which it may change. Throws InvalidMessage. */
   read(bytes: Buffer, end: number): void {
     let at = 0;
     while (at < end) {
@@ -127,9 +127,9 @@ export class ResponseParser {
     const { fields } = this.#section;
     this.#framing.read(fields, status, minorVersion, this.#toHead);
     if (status < 200) {
-      if (status === 101) throw new InvalidResponse('a switch of protocols that was not asked for');
+      if (status === 101) throw new InvalidMessage('a switch of protocols that was not asked for');
       if (++this.#informational > MAX_INFORMATIONAL) {
-        throw new InvalidResponse(`more than ${MAX_INFORMATIONAL} informational responses`);
+        throw new InvalidMessage(`more than ${MAX_INFORMATIONAL} informational responses`);
       }
       this.#sink.informationalRead(status, fields);
       return;

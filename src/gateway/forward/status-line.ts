@@ -1,7 +1,7 @@
-import { INCOMPLETE, lineEnd } from './field-section.ts';
-import { InvalidResponse } from './invalid-response.ts';
-import type { StartLine } from './section-reader.ts';
-import { textEnd } from './text-end.ts';
+import { INCOMPLETE, lineEnd } from '../message/field-section.ts';
+import { InvalidMessage } from '../message/invalid-message.ts';
+import type { StartLine } from '../message/section-reader.ts';
+import { textEnd } from '../message/text-end.ts';
 
 const SPACE = 0x20;
 const VERSION = Buffer.from('HTTP/1.', 'latin1');
@@ -15,7 +15,7 @@ export class StatusLine implements StartLine {
   minorVersion = 1;
   #behind = 0;
 
-  /** Throws InvalidResponse. */
+  /** Throws InvalidMessage. */
   scan(bytes: Buffer, start: number, end: number): number {
     this.#behind = scanStatusLine(bytes, start, end);
     return this.#behind;
@@ -34,15 +34,15 @@ function scanStatusLine(bytes: Buffer, start: number, end: number): number {
   const length = end - start;
   const known = Math.min(length, VERSION.length);
   for (let i = 0; i < known; i++) {
-    if (bytes[start + i] !== VERSION[i]) throw new InvalidResponse('not an HTTP/1.x response');
+    if (bytes[start + i] !== VERSION[i]) throw new InvalidMessage('not an HTTP/1.x response');
   }
   if (length < STATUS_END) return INCOMPLETE;
   const first = digit(bytes[start + 9]!);
   if (digit(bytes[start + 7]!) > 1 || bytes[start + 8] !== SPACE) {
-    throw new InvalidResponse('not an HTTP/1.0 or HTTP/1.1 response');
+    throw new InvalidMessage('not an HTTP/1.0 or HTTP/1.1 response');
   }
   if (first < 1 || first > 5 || digit(bytes[start + 10]!) > 9 || digit(bytes[start + 11]!) > 9) {
-    throw new InvalidResponse('malformed status code');
+    throw new InvalidMessage('malformed status code');
   }
   let at = start + STATUS_END;
   if (at < end && bytes[at] === SPACE) {

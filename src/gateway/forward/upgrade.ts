@@ -8,7 +8,7 @@ import type { Gateway, Service } from '../gateway.ts';
 import type { Incoming } from '../incoming.ts';
 import { upstreamPath } from '../match-route.ts';
 import type { RelayReport } from '../request-record.ts';
-import { bodyPassed } from './body-garbage.ts';
+import { bodyPassed } from '../message/body-garbage.ts';
 import { serviceHeaders } from './forward.ts';
 import { Hold, type Waiter } from './hold.ts';
 import { gatewayStopping, noReplicaReady, tokenExpired } from './refusals.ts';

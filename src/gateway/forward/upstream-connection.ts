@@ -1,9 +1,9 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { atEndOfTurn, type HeldWrite } from '../end-of-turn.ts';
-import { InvalidResponse } from './invalid-response.ts';
+import { InvalidMessage } from '../message/invalid-message.ts';
 import type { OriginPool } from './origin-pool.ts';
-import { ReadBuffer } from './read-buffer.ts';
+import { ReadBuffer } from '../message/read-buffer.ts';
 import { ResponseParser, type ResponseSink } from './response-parser.ts';
 import type { BodyLength } from './response-framing.ts';
 import type { Exchange } from './upstream-exchange.ts';
@@ -191,7 +191,7 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
     try {
       this.#parser.read(bytes, length);
     } catch (error) {
-      if (!(error instanceof InvalidResponse)) {
+      if (!(error instanceof InvalidMessage)) {
         this.close();
         throw error;
       }

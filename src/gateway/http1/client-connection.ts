@@ -6,10 +6,10 @@ import { plainAddress } from '../client-address.ts';
 import type { Deadlines, Watched } from '../deadlines.ts';
 import { atEndOfTurn, type HeldWrite } from '../end-of-turn.ts';
 import type { BodyFraming, UpgradeHandshake } from '../exchange.ts';
-import { INCOMPLETE } from '../forward/field-section.ts';
-import { InvalidResponse, OversizedSection } from '../forward/invalid-response.ts';
-import { ReadBuffer } from '../forward/read-buffer.ts';
-import { SectionReader } from '../forward/section-reader.ts';
+import { INCOMPLETE } from '../message/field-section.ts';
+import { InvalidMessage, OversizedSection } from '../message/invalid-message.ts';
+import { ReadBuffer } from '../message/read-buffer.ts';
+import { SectionReader } from '../message/section-reader.ts';
 import { rawRefusal } from '../respond.ts';
 import { Http1Exchange } from './exchange.ts';
 import { readInto } from './read-into.ts';
@@ -419,7 +419,7 @@ function readingOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof OversizedSection)
     return new Refusal('headers_too_large', 'The request line and header fields are too large');
-  if (error instanceof InvalidResponse)
+  if (error instanceof InvalidMessage)
     return new Refusal('malformed_request', `The request is not valid HTTP/1.1: ${error.message}`);
   throw error;
 }

@@ -4,7 +4,7 @@ import { lastChunk } from '../forward/serialize-request.ts';
 import { asksForUpgrade, isWebSocketHandshake } from '../forward/web-socket-handshake.ts';
 import type { RequestHead } from '../request-head.ts';
 import type { ClientConnection } from './client-connection.ts';
-import { requireLines } from './require-lines.ts';
+import { requireLines } from '../message/require-lines.ts';
 import { hasField, responseHead } from './response-head.ts';
 
 /** Rest of a refused request's body that is read and thrown away to keep the connection, in bytes. */

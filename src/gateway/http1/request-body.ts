@@ -1,7 +1,7 @@
-import { ChunkedDecoder } from '../forward/chunked-decoder.ts';
-import { INCOMPLETE } from '../forward/field-section.ts';
+import { ChunkedDecoder } from '../message/chunked-decoder.ts';
+import { INCOMPLETE } from '../message/field-section.ts';
 import { refuseFramingTrailers } from '../forward/response-framing.ts';
-import type { SectionReader } from '../forward/section-reader.ts';
+import type { SectionReader } from '../message/section-reader.ts';
 
 /** Reads the body of a request, of a known length or in chunks with trailers (RFC 9112 sections 6 and 7). */
 export class RequestBody {
@@ -37,7 +37,7 @@ export class RequestBody {
     }
   }
 
-  /** Returns the position behind what it took, at most `end`; it may change what it took. Throws InvalidResponse. */
+  /** Returns the position behind what it took, at most `end`; it may change what it took. Throws InvalidMessage. */
   read(bytes: Buffer, start: number, end: number): number {
     this.dataStart = this.dataEnd = start;
     if (!this.#chunked) return this.#readKnownLength(start, end);

@@ -1,7 +1,7 @@
 import { METHODS } from 'node:http';
 import { Refusal } from '../../errors.ts';
-import { INCOMPLETE, lineEnd } from '../forward/field-section.ts';
-import type { StartLine } from '../forward/section-reader.ts';
+import { INCOMPLETE, lineEnd } from '../message/field-section.ts';
+import type { StartLine } from '../message/section-reader.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;

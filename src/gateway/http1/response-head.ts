@@ -1,4 +1,4 @@
-import { requireLines } from './require-lines.ts';
+import { requireLines } from '../message/require-lines.ts';
 
 let second = 0;
 let date = '';

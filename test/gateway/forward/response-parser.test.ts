@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { InvalidResponse } from '../../../src/gateway/forward/invalid-response.ts';
+import { InvalidMessage } from '../../../src/gateway/message/invalid-message.ts';
 import { ResponseParser, type ResponseSink } from '../../../src/gateway/forward/response-parser.ts';
 
 interface Reading {
@@ -37,7 +37,7 @@ function read(
     }
     if (close) parser.closed();
   } catch (error) {
-    if (!(error instanceof InvalidResponse)) throw error;
+    if (!(error instanceof InvalidMessage)) throw error;
     reading.invalid = error.message;
   }
   return reading;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { InvalidResponse, OversizedSection } from '../../../src/gateway/forward/invalid-response.ts';
-import { SectionReader } from '../../../src/gateway/forward/section-reader.ts';
+import { InvalidMessage, OversizedSection } from '../../../src/gateway/message/invalid-message.ts';
+import { SectionReader } from '../../../src/gateway/message/section-reader.ts';
 import { RequestBody } from '../../../src/gateway/http1/request-body.ts';
 import { RequestLine } from '../../../src/gateway/http1/request-line.ts';
 
@@ -102,8 +102,8 @@ describe('what is malformed', () => {
     '0\r\n A: b\r\n\r\n', '0\r\nA: b\r\n c\r\n\r\n', '0\r\nA: \0\r\n\r\n', '0\r\nContent-Length: 1\r\n\r\n',
     '0\r\ntransfer-encoding: x\r\n\r\n', `1;${'a'.repeat(5_000)}`,
   ])('%j', (bytes) => {
-    expect(() => read('chunked', bytes)).toThrow(InvalidResponse);
-    expect(() => read('chunked', ...Array.from(bytes))).toThrow(InvalidResponse);
+    expect(() => read('chunked', bytes)).toThrow(InvalidMessage);
+    expect(() => read('chunked', ...Array.from(bytes))).toThrow(InvalidMessage);
   }); // prettier-ignore
 
   test('trailers to the byte of the limit', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Refusal } from '../../../src/errors.ts';
-import { INCOMPLETE } from '../../../src/gateway/forward/field-section.ts';
-import { InvalidResponse, OversizedSection } from '../../../src/gateway/forward/invalid-response.ts';
-import { SectionReader } from '../../../src/gateway/forward/section-reader.ts';
+import { INCOMPLETE } from '../../../src/gateway/message/field-section.ts';
+import { InvalidMessage, OversizedSection } from '../../../src/gateway/message/invalid-message.ts';
+import { SectionReader } from '../../../src/gateway/message/section-reader.ts';
 import { RequestLine } from '../../../src/gateway/http1/request-line.ts';
 
 const LIMIT = 1024;
@@ -27,7 +27,7 @@ function codeOf(text: string): string {
   } catch (error) {
     if (error instanceof Refusal) return error.code;
     if (error instanceof OversizedSection) return 'headers_too_large';
-    if (error instanceof InvalidResponse) return 'malformed_request';
+    if (error instanceof InvalidMessage) return 'malformed_request';
     throw error;
   }
 }

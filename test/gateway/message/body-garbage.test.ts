@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { bodyPassed } from '../../../src/gateway/forward/body-garbage.ts';
+import { bodyPassed } from '../../../src/gateway/message/body-garbage.ts';
 
 const MIB = 1024 * 1024;
 

@@ -1,5 +1,5 @@
 import { fieldName, NO_BYTES, withByte } from './field-names.ts';
-import { InvalidResponse, OversizedSection } from './invalid-response.ts';
+import { InvalidMessage, OversizedSection } from './invalid-message.ts';
 import { textEnd } from './text-end.ts';
 
 /** The bytes end before the section does. */
@@ -31,7 +31,7 @@ const bounds = new Int32Array(5 * MAX_FIELDS);
 export class FieldSection {
   #count = 0;
 
-  /** Returns the position behind the empty line that ends the section, or INCOMPLETE. Throws InvalidResponse. */
+  /** Returns the position behind the empty line that ends the section, or INCOMPLETE. Throws InvalidMessage. */
   scan(bytes: Buffer, start: number, end: number): number {
     let at = start;
     let count = 0;
@@ -45,7 +45,7 @@ export class FieldSection {
       let hash = NO_BYTES;
       for (; at < end && IS_TOKEN[bytes[at]!] === 1; at++) hash = withByte(hash, bytes[at]!);
       if (at === end) return INCOMPLETE;
-      if (bytes[at] !== COLON || at === nameStart) throw new InvalidResponse('malformed field name');
+      if (bytes[at] !== COLON || at === nameStart) throw new InvalidMessage('malformed field name');
       const nameEnd = at;
       at++;
       while (at < end && isBlank(bytes[at]!)) at++;
@@ -81,12 +81,12 @@ export class FieldSection {
   }
 }
 
-/** Returns the position behind the CRLF at `at`, or INCOMPLETE. Throws InvalidResponse when something else is there. */
+/** Returns the position behind the CRLF at `at`, or INCOMPLETE. Throws InvalidMessage when something else is there. */
 export function lineEnd(bytes: Buffer, at: number, end: number): number {
   if (at === end) return INCOMPLETE;
-  if (bytes[at] !== CR) throw new InvalidResponse('a line with a control character or a bare LF');
+  if (bytes[at] !== CR) throw new InvalidMessage('a line with a control character or a bare LF');
   if (at + 1 === end) return INCOMPLETE;
-  if (bytes[at + 1] !== LF) throw new InvalidResponse('a bare CR');
+  if (bytes[at + 1] !== LF) throw new InvalidMessage('a bare CR');
   return at + 2;
 }
 

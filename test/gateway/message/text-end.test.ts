@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { IS_TEXT, textEnd } from '../../../src/gateway/forward/text-end.ts';
+import { IS_TEXT, textEnd } from '../../../src/gateway/message/text-end.ts';
 
 const LENGTH = 100;
 

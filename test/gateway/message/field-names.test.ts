@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fieldName, NO_BYTES, withByte } from '../../../src/gateway/forward/field-names.ts';
+import { fieldName, NO_BYTES, withByte } from '../../../src/gateway/message/field-names.ts';
 
 function read(name: string, hash = hashOf(name)): string {
   const bytes = Buffer.from(`: ${name}: x`, 'latin1');

@@ -1,5 +1,5 @@
 import { FieldSection, INCOMPLETE } from './field-section.ts';
-import { OversizedSection } from './invalid-response.ts';
+import { OversizedSection } from './invalid-message.ts';
 
 const LF = 0x0a;
 const FIRST_HELD = 1024;
@@ -44,7 +44,7 @@ export class SectionReader {
   }
 
   /**
-   * Returns the position in `bytes` behind the head, or INCOMPLETE when all was taken. Throws InvalidResponse, and what
+   * Returns the position in `bytes` behind the head, or INCOMPLETE when all was taken. Throws InvalidMessage, and what
    * the start line throws.
    */
   readHead(bytes: Buffer, start: number, end: number): number {

@@ -1,5 +1,5 @@
 import { IS_TEXT } from './text-end.ts';
-import { InvalidResponse } from './invalid-response.ts';
+import { InvalidMessage } from './invalid-message.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -40,7 +40,7 @@ export class ChunkedDecoder {
   /**
    * Takes bytes up to `end` or the end of the last chunk's line, and returns the position behind them. Body bytes
    * are moved together within `bytes`, so that a read full of small chunks is one piece of data for the receiver.
-   * Throws InvalidResponse.
+   * Throws InvalidMessage.
    */
   decode(bytes: Buffer, start: number, end: number): number {
     let at = start;
@@ -96,10 +96,10 @@ export class ChunkedDecoder {
   #takeSize(byte: number): void {
     const value = hexValue(byte);
     if (value >= 0) {
-      if (++this.#digits > MAX_SIZE_DIGITS) throw new InvalidResponse('a chunk size is too large');
+      if (++this.#digits > MAX_SIZE_DIGITS) throw new InvalidMessage('a chunk size is too large');
       this.#size = this.#size * 16 + value;
     } else if (this.#digits === 0) {
-      throw new InvalidResponse('malformed chunk size');
+      throw new InvalidMessage('malformed chunk size');
     } else {
       this.#endSize(byte);
     }
@@ -111,7 +111,7 @@ export class ChunkedDecoder {
     } else if (byte === CR) {
       this.#state = SIZE_LF;
     } else {
-      throw new InvalidResponse('malformed chunk size');
+      throw new InvalidMessage('malformed chunk size');
     }
   }
 
@@ -120,15 +120,15 @@ export class ChunkedDecoder {
     if (byte === CR) {
       this.#state = SIZE_LF;
     } else if (IS_TEXT[byte] === 0) {
-      throw new InvalidResponse('a control character in a chunk extension');
+      throw new InvalidMessage('a control character in a chunk extension');
     } else if (++this.#extensionBytes > MAX_EXTENSION_BYTES) {
-      throw new InvalidResponse('chunk extensions are too large');
+      throw new InvalidMessage('chunk extensions are too large');
     }
   }
 }
 
 function check(byte: number, expected: number): void {
-  if (byte !== expected) throw new InvalidResponse('malformed chunk');
+  if (byte !== expected) throw new InvalidMessage('malformed chunk');
 }
 
 function hexValue(byte: number): number {
