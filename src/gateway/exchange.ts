@@ -98,8 +98,15 @@ export abstract class Exchange {
   abstract end(chunk: Buffer | null, trailers: readonly string[]): void;
   /** Ends the connection or stream in a way that no client takes for a complete response. */
   abstract cut(): void;
-  /** Streams the request's body; `onData` returns false to pause until `resumeBody`. */
-  abstract readBody(onData: (chunk: Buffer) => boolean, onEnd: (trailers: readonly string[]) => void): void;
+  /**
+   * Streams the request's body; `onData` returns false to pause until `resumeBody`. `holdsData`, asked right after it,
+   * says whether a chunk may still be needed; the memory of one that is not may be written to again.
+   */
+  abstract readBody(
+    onData: (chunk: Buffer) => boolean,
+    onEnd: (trailers: readonly string[]) => void,
+    holdsData: () => boolean,
+  ): void;
   abstract resumeBody(): void;
   /** The response ends the connection (HTTP/1). To be said before `sendHead`. */
   abstract closeConnection(): void;

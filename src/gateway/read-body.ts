@@ -42,6 +42,7 @@ export function readBody(
       gateway.deadlines.forget(watch);
       resolve(Buffer.concat(chunks, length));
     },
+    () => true,
   );
   return promise;
 }

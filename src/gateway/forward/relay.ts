@@ -134,6 +134,7 @@ export class Relay implements UpstreamEvents, Watched, RelayReport, Waiter, Exch
       this.#exchange.readBody(
         (chunk) => this.#relayBody(chunk),
         (trailers) => this.#sent(trailers),
+        () => this.#replay !== null || this.#upstream?.holdsBody === true,
       );
     }
   }

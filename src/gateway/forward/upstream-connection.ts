@@ -81,6 +81,11 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
     return text;
   }
 
+  /** Whether a piece of a body that was sent is not yet with the operating system. */
+  get holdsBytes(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
   /** Returns false when the socket holds more than it should. */
   sendBody(piece: Buffer, chunked: boolean): boolean {
     const socket = this.#socket;

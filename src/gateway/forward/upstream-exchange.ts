@@ -57,6 +57,10 @@ export class Exchange implements UpstreamExchange {
     return more;
   }
 
+  get holdsBody(): boolean {
+    return this.#connection?.holdsBytes === true;
+  }
+
   /** Implements `UpstreamExchange.end`. Throws RangeError on less than the declared length, TypeError on bad trailers. */
   end(trailers: readonly string[] = []): void {
     if (this.#finished || this.#sent) return;

@@ -58,6 +58,8 @@ export interface UpstreamExchange {
    * Throws RangeError, and sends nothing, when the body is longer than its Content-Length.
    */
   write(chunk: Buffer): boolean;
+  /** Whether a piece given to `write` may still be needed; its memory must not change as long. */
+  readonly holdsBody: boolean;
   /**
    * Ends the body; trailers only with a chunked body. Throws RangeError when the body is shorter than its
    * Content-Length, TypeError on trailers that would break a line: the exchange has to be aborted then.

@@ -314,8 +314,10 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
     }
     // Without an exchange it is the rest of a request that was answered.
     if (exchange === null) return true;
-    if (body.dataEnd > body.dataStart)
-      exchange.bodyCame(this.#input.keep(bytes, body.dataStart, body.dataEnd));
+    if (body.dataEnd > body.dataStart) {
+      const piece = this.#input.lend(bytes, body.dataStart, body.dataEnd);
+      if (exchange.bodyCame(piece)) this.#input.giveAway();
+    }
     if (body.ended) exchange.bodyEnded(body.trailers);
     return true;
   }

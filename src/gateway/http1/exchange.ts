@@ -31,6 +31,7 @@ export class Http1Exchange extends Exchange {
   #expectsContinue = false;
   #onData: ((chunk: Buffer) => boolean) | null = null;
   #onEnd: ((trailers: readonly string[]) => void) | null = null;
+  #holdsData: (() => boolean) | null = null;
   #trailers: readonly string[] = [];
   #paused = false;
   #bodiless = false;
@@ -80,11 +81,12 @@ export class Http1Exchange extends Exchange {
     return head.body;
   }
 
-  /** A piece of the request's body. */
-  bodyCame(chunk: Buffer): void {
-    if (this.settled) return;
+  /** A piece of the request's body. Returns whether it may still be needed. */
+  bodyCame(chunk: Buffer): boolean {
+    if (this.settled) return false;
     this.bytesIn += chunk.length;
     if (!this.#onData!(chunk)) this.#paused = true;
+    return this.#holdsData!();
   }
 
   bodyEnded(trailers: readonly string[]): void {
@@ -156,9 +158,14 @@ export class Http1Exchange extends Exchange {
     this.#connection.cut();
   }
 
-  readBody(onData: (chunk: Buffer) => boolean, onEnd: (trailers: readonly string[]) => void): void {
+  readBody(
+    onData: (chunk: Buffer) => boolean,
+    onEnd: (trailers: readonly string[]) => void,
+    holdsData: () => boolean,
+  ): void {
     this.#onData = onData;
     this.#onEnd = onEnd;
+    this.#holdsData = holdsData;
     if (this.requestComplete) onEnd(this.#trailers);
     else this.#connection.advance();
   }

@@ -177,6 +177,32 @@ test('what waits for a reader stays as it was while more is read', async () => {
   expect(Buffer.from(answer, 'latin1').equals(sent)).toBe(true);
 });
 
+test('what waits for a service that reads slowly stays as it was while more is read', async () => {
+  const sent = Buffer.alloc(16 * MIB);
+  for (let i = 0; i < sent.length; i += 4) sent.writeUInt32LE(i, i);
+  const piece = 40 * 1024;
+  let service: IncomingMessage | undefined;
+  const upstream = await startUpstream((request, response) => {
+    service = request.removeAllListeners('data').pause();
+    request.once('end', () => response.end());
+  });
+  const running = await gatewayTo([upstream.origin]);
+  const request = send(running.port, { method: 'PUT', headers: { 'content-length': sent.length } });
+  request.setNoDelay(true);
+  let moved: () => void = () => undefined;
+  const more = (at: number): void => {
+    moved();
+    if (at >= sent.length) request.end();
+    else request.write(sent.subarray(at, at + piece), () => setImmediate(more, at + piece));
+  };
+  more(0);
+  await standstill((callback) => (moved = callback));
+  const answer = responseTo(request);
+  const body = await bodyOf(service!);
+  expect(Buffer.from(body, 'latin1').equals(sent)).toBe(true);
+  expect((await answer).statusCode).toBe(200);
+});
+
 test('HEAD keeps the length of what GET would give, and has no body', async () => {
   const upstream = await answering('HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: "a"\r\n\r\n');
   const running = await gatewayTo([upstream.origin]);

@@ -72,6 +72,7 @@ function take(exchange: Http1Exchange, taken: (request: ReadRequest) => void): v
       exchange.sendHead(200, 'OK', ['Content-Length', '0']);
       exchange.end(null, []);
     },
+    () => true,
   );
 }
 
