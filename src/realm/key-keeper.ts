@@ -43,8 +43,9 @@ export interface KeyKeeperDeps {
 /**
  * Keeps one realm's signing keys current, off the request path.
  *
- * - A fetch is due every `jwks.refresh` (less up to a tenth, so that gateways started together drift apart). After
- *   a failed one the next is due a little over a cool-down later, or after `refresh` where that is sooner.
+ * - A fetch is due every `jwks.refresh` (less up to a tenth, so that gateways started together drift apart), and at
+ *   half of `jwks.staleFor` where that is sooner: a realm that answers never lets its keys go stale. After a failed
+ *   one the next is due a little over a cool-down later, or after `refresh` where that is sooner.
  * - One fetch at a time. An unknown `kid` joins the one under way; otherwise it starts one, unless the last fetch
  *   that an unknown `kid` started began less than `jwks.cooldown` ago. Fetches on schedule do not count: keys may
  *   rotate right after one of them, or while its answer is on its way, and the first token with the new key must
@@ -108,7 +109,7 @@ export function createKeyKeeper(settings: RealmSettings, deps: KeyKeeperDeps): K
   /** @returns when the next fetch is due, in ms since the epoch */
   function scheduleNext(startedAt: number): number {
     let delay: number;
-    if (failures === 0) delay = refresh * (1 - 0.1 * Math.random());
+    if (failures === 0) delay = Math.min(refresh, staleFor / 2) * (1 - 0.1 * Math.random());
     else if (set === null) delay = Math.min(FIRST_RETRY * 2 ** (failures - 1), cooldown);
     // Over a cool-down: where unknown kids keep asking anyway, the schedule adds nothing.
     else delay = Math.max(startedAt + Math.min(refresh, cooldown * (1.1 + 0.2 * Math.random())) - now(), 0);

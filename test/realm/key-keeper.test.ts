@@ -443,12 +443,27 @@ describe('the last good keys', () => {
     stopClock();
     const { keeper, kids } = await keep(realmSettings(realm.url, jwks({ staleFor: 60_000 })));
     await keeper.start();
-    await advance(40_000);
+    await advance(20_000);
     await keeper.refreshKeys();
+    realm.handlers.certs = silent;
     await advance(59_999);
     expect(kids()).toEqual(['a']);
     await advance(1);
     expect(kids()).toEqual([]);
+  });
+
+  it('are fetched again before they go stale, where refresh is longer than staleFor', async () => {
+    const realm = await startRealm([a]);
+    stopClock();
+    const { keeper, kids, next } = await keep(realmSettings(realm.url, jwks({ staleFor: 60_000 })));
+    await keeper.start();
+    for (let fetches = 2; fetches < 5; fetches += 1) {
+      const due = keeper.status().nextRefresh!;
+      expect(due - Date.now()).toBeLessThanOrEqual(30_000);
+      await toNextFetch(keeper, next);
+      expect(realm.counts.certs).toBe(fetches);
+      expect(kids()).toEqual(['a']);
+    }
   });
 
   it('outlive an answer without any usable key', async () => {
