@@ -11,7 +11,7 @@ import { ioReason } from './read-file.ts';
 import { Rules } from './rules.ts';
 import type { Sketch } from './rules.ts';
 import type { ConfigFile, RealmEntry } from './schema.ts';
-import { checkTls } from './tls.ts';
+import { readTls } from './tls.ts';
 import { toSettings } from './to-settings.ts';
 import { parseTree } from './yaml-tree.ts';
 
@@ -42,14 +42,16 @@ export async function loadSettings(file: string, env: NodeJS.ProcessEnv = proces
   const checker = new Checker(faults, interpolation);
   const sketch = (checker.check(tree, SCHEMA) ?? {}) as Sketch<ConfigFile>;
   if (tree.kind === 'map') new Rules(sketch, checker, faults).check();
-  const tls = sketch.gateway?.tls;
-  if (tls !== undefined) await checkTls(tls, checker, faults);
+  const tlsFiles = sketch.gateway?.tls;
+  const tls = tlsFiles === undefined ? null : await readTls(tlsFiles, checker, faults);
   if (!faults.none) return { ok: false, faults: faults.list() };
 
   // Without a fault nothing in the sketch is undefined but what may be left out.
   const content = sketch as ConfigFile;
-  const settings = toSettings(content, content.realms ?? [impliedRealm(content, checker)]);
-  const files = [file, ...(tls === undefined ? [] : [tls.cert!, tls.key!])].map((path) => resolve(path));
+  const settings = toSettings(content, content.realms ?? [impliedRealm(content, checker)], tls);
+  const files = [file, ...(tlsFiles === undefined ? [] : [tlsFiles.cert!, tlsFiles.key!])].map((path) =>
+    resolve(path),
+  );
   return { ok: true, settings, files: [...new Set([...files, ...interpolation.files])] };
 }
 

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
-import type { RealmSettings, Route, Settings } from '../contracts/settings.ts';
+import type { RealmSettings, Route, Settings, Tls } from '../contracts/settings.ts';
 import type { ConfigFile, RealmEntry, RouteEntry } from './schema.ts';
 
 /** Derives what everything else reads from a file without faults. `realms`: those of the file, or the implied one. */
-export function toSettings(file: ConfigFile, realms: readonly RealmEntry[]): Settings {
+export function toSettings(file: ConfigFile, realms: readonly RealmEntry[], tls: Tls | null): Settings {
   const { gateway, admin } = file;
   const { driver, secretsKey = null, readyTimeout, scale, retention, local } = file.services;
   const only = realms[0]!.name;
@@ -13,7 +13,7 @@ export function toSettings(file: ConfigFile, realms: readonly RealmEntry[]): Set
       ...gateway,
       publicUrl: gateway.publicUrl ?? null,
       workers: gateway.workers === 'auto' ? availableParallelism() : gateway.workers,
-      tls: gateway.tls ?? null,
+      tls,
     },
     admin: { ...admin, realm: admin.realm ?? only },
     realms: realms.map(toRealm),

@@ -28,10 +28,16 @@ export interface GatewaySettings {
   readonly workers: number;
   /** CIDR blocks whose `X-Forwarded-*` are believed. */
   readonly trustedProxies: readonly string[];
-  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** The text of the PEM files. A worker that starts later needs what is in force, and not what the files are by then. */
+  readonly tls: Tls | null;
   readonly limits: GatewayLimits;
   readonly timeouts: GatewayTimeouts;
   readonly accessLog: boolean;
+}
+
+export interface Tls {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface GatewayLimits {

@@ -19,7 +19,7 @@ export type ToWorker =
   | { readonly kind: 'connection'; readonly id: number }
   /** The connection of this id was sent before. To be answered with `missed` if it did not come. */
   | { readonly kind: 'offered'; readonly id: number }
-  /** Sections that replace the ones before, all of them in one go. With `gateway`, its certificate is read again. */
+  /** Sections that replace the ones before, all of them in one go. */
   | { readonly kind: 'publish'; readonly sections: Partial<Snapshot> }
   /** Finish what is in progress, then exit. No connection follows. */
   | { readonly kind: 'drain' }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -83,7 +82,7 @@ export class GatewayServer {
   reloadCertificate(): void {
     const { tls } = this.#gateway.settings;
     if (tls === null || this.#secure === null) return;
-    this.#secure.setSecureContext({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) });
+    this.#secure.setSecureContext(tls);
   }
 
   /**
@@ -112,8 +111,7 @@ export class GatewayServer {
     const server = createSecureServer({
       // HTTP/1 is not node's to speak: it tells of such a connection by `unknownProtocol`.
       ALPNCallback: ({ protocols }) => PROTOCOLS.find((name) => protocols.includes(name)),
-      cert: readFileSync(tls!.cert),
-      key: readFileSync(tls!.key),
+      ...tls,
       minVersion: 'TLSv1.2' as const,
       handshakeTimeout: timeouts.header,
       ...(ticketKeys === undefined ? {} : { ticketKeys }),

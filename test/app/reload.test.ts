@@ -332,6 +332,10 @@ describe('TLS', () => {
     await process.logged('reload-refused');
 
     expect([await nameShown(gateway), await nameShown(gateway)]).toEqual([before, before]);
+    // Those that replace them have the same: what the files say now was refused.
+    for (const pid of process.workers()) signal(pid, 'SIGKILL');
+    await process.logged('worker-died');
+    expect(await nameShown(gateway)).toBe(before);
   });
 
   test('stays on in a replacement worker when the file no longer asks for it', async () => {

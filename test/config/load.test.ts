@@ -1,4 +1,4 @@
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, expect, test } from 'vitest';
@@ -190,7 +190,7 @@ test('the example of the contract is accepted as it is written', async () => {
         ...DEFAULTS.gateway,
         publicUrl: 'https://services.example.com',
         trustedProxies: ['127.0.0.0/8'],
-        tls: { cert: 'tls.crt', key: 'tls.key' },
+        tls: { cert: readFileSync('tls.crt', 'utf8'), key: readFileSync('tls.key', 'utf8') },
       },
       realms: [
         {

@@ -8,15 +8,15 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { TestGateway, TestGatewayOptions } from '../support/gateway.ts';
 import type { Route } from '../../src/contracts/settings.ts';
 import { gatewayTo } from './forward/client.ts';
 
-const file = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
+const file = (name: string): string =>
+  readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url), 'utf8');
 export const TLS = { cert: file('localhost.crt'), key: file('localhost.key') };
-export const CA = readFileSync(TLS.cert);
+export const CA = TLS.cert;
 
 /** A gateway that speaks TLS, with one public route `/` to this origin. */
 export function secureGatewayTo(

@@ -1,13 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { constants } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { gatewaySettings, startRawUpstream, startUpstream } from '../support/gateway.ts';
 import { parseResponses } from '../support/parse-responses.ts';
@@ -509,19 +506,18 @@ test('the same port speaks HTTP/1.1, by ALPN or without', async () => {
 });
 
 test('a renewed certificate serves new connections, and open ones go on', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'realmgate-'));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
-  const tls = { cert: join(directory, 'tls.crt'), key: join(directory, 'tls.key') };
-  copyFileSync(TLS.cert, tls.cert);
-  copyFileSync(TLS.key, tls.key);
   const upstream = await startUpstream();
-  const running = await secureGatewayTo(upstream.origin, { settings: { tls } });
+  const running = await secureGatewayTo(upstream.origin);
+  const renew = (cert: string, key: string): void => {
+    running.gateway.apply({ gateway: { ...running.gateway.settings, tls: { cert, key } } });
+    running.server.reloadCertificate();
+  };
   const session = openSession(running.port);
   expect((await ask(session)).status).toBe(200);
-  const renewed = fileURLToPath(new URL('../config/tls/server', import.meta.url));
-  copyFileSync(`${renewed}.crt`, tls.cert);
-  copyFileSync(`${renewed}.key`, tls.key);
-  running.server.reloadCertificate();
+  const [cert = '', key = ''] = ['crt', 'key'].map((kind) =>
+    readFileSync(new URL(`../config/tls/server.${kind}`, import.meta.url), 'utf8'),
+  );
+  renew(cert, key);
   expect((await ask(session)).status).toBe(200);
   const socket = connectTls({ port: running.port, host: 'localhost', rejectUnauthorized: false });
   onTestFinished(() => void socket.destroy());
@@ -529,8 +525,7 @@ test('a renewed certificate serves new connections, and open ones go on', async 
   const { fingerprint256 } = new X509Certificate(CA);
   expect(socket.getPeerX509Certificate()!.fingerprint256).not.toBe(fingerprint256);
   // What cannot be used is refused, and the one before stays.
-  copyFileSync(TLS.key, tls.key);
-  expect(() => running.server.reloadCertificate()).toThrow();
+  expect(() => renew(cert, TLS.key)).toThrow();
   const next = connectTls({ port: running.port, host: 'localhost', rejectUnauthorized: false });
   onTestFinished(() => void next.destroy());
   await once(next, 'secureConnect');

@@ -3,6 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { headerValues, parseResponses, untilResponses } from '../support/parse-responses.ts';
 import { rawRequest } from '../support/raw-request.ts';
+import { TLS } from './http2-client.ts';
 import {
   connected,
   exchange,
@@ -17,7 +18,6 @@ import {
 
 const LIMITS = { headerBytes: 32 * 1024, tokenBytes: 16 * 1024, bodyBytes: null, connections: 10_000 };
 const TIMEOUTS = { header: 10_000, connect: 2_000, response: 60_000, idle: 300_000, drain: 30_000 };
-const TLS = { cert: 'test/fixtures/tls/localhost.crt', key: 'test/fixtures/tls/localhost.key' };
 const GET = `GET /hello HTTP/1.1\r\n${HOST}`;
 
 describe.each(['tcp', 'tls'])('over %s', (transport) => {

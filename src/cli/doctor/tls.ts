@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { GatewaySettings } from '../../contracts/settings.ts';
 import { type Check, fault, type Finding, ok, warning } from './check.ts';
@@ -10,13 +9,11 @@ const SOON = 14 * DAY;
 /** That the files can be read and fit each other belongs to the configuration, which was checked before. */
 export function tlsChecks({ tls, publicUrl }: GatewaySettings): Check[] {
   if (tls === null) return [];
-  return [
-    { name: 'gateway.tls', run: async () => certificate(await readFile(tls.cert), publicUrl, Date.now()) },
-  ];
+  return [{ name: 'gateway.tls', run: () => certificate(tls.cert, publicUrl, Date.now()) }];
 }
 
 /** What `pem` is good for at `now`, in ms since the epoch. */
-export function certificate(pem: Buffer, publicUrl: string | null, now: number): Finding[] {
+export function certificate(pem: string, publicUrl: string | null, now: number): Finding[] {
   const read = new X509Certificate(pem);
   return [validity(read, now), ...(publicUrl === null ? [] : [names(read, new URL(publicUrl).hostname)])];
 }

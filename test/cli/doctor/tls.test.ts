@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { certificate } from '../../../src/cli/doctor/tls.ts';
 
-const PEM = readFileSync(new URL('../../fixtures/tls/localhost.crt', import.meta.url));
+const PEM = readFileSync(new URL('../../fixtures/tls/localhost.crt', import.meta.url), 'utf8');
 const EXPIRY = Date.parse('2126-10-30T23:47:54Z');
 const DAY = 24 * 60 * 60 * 1000;
 

@@ -5,9 +5,9 @@ import { startRawUpstream, type TestGateway } from '../../support/gateway.ts';
 import { headerValues, parseResponses, untilResponses } from '../../support/parse-responses.ts';
 import { rawRequest } from '../../support/raw-request.ts';
 import { gatewayTo } from '../forward/client.ts';
+import { TLS } from '../http2-client.ts';
 import { connected, exchange, expectQuiet, HOST, startWire, until } from '../wire.ts';
 
-const TLS = { cert: 'test/fixtures/tls/localhost.crt', key: 'test/fixtures/tls/localhost.key' };
 const TIMEOUTS = { header: 10_000, connect: 2_000, response: 60_000, idle: 300_000, drain: 30_000 };
 
 /** A service that answers once it has a request's head. */
