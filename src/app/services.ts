@@ -62,8 +62,7 @@ export function openServices({ settings, plane, gatewayUrl, log }: ServicesOptio
         table: store.secrets,
         dataDir,
         keyFile: services.secretsKey,
-        usedBy: (name) =>
-          registry.using((spec) => spec.secrets.includes(name) || spec.git.credentials === name),
+        services: () => store.currentSpecs(),
       }),
   );
   const git = new GitCache({ directory: join(resolve(dataDir), 'git'), environment: gitEnvironment() });

@@ -175,7 +175,7 @@ describe('the data directory', () => {
     const dataDir = join(scratch(), 'data');
     mkdirSync(dataDir);
     const store = new Store(dataDir);
-    const secrets = new Secrets({ table: store.secrets, dataDir, keyFile: null, usedBy: () => [] });
+    const secrets = new Secrets({ table: store.secrets, dataDir, keyFile: null, services: () => [] });
     secrets.put('openai', { data: { key: 'sesame' } }, 'test');
     store.close();
     return dataDir;

@@ -91,7 +91,7 @@ async function database(dataDir: string, { settings, running, holder }: Patient)
 function open(copy: string, keyFile: string | null): string {
   const store = new Store(copy);
   try {
-    const secrets = new Secrets({ table: store.secrets, dataDir: copy, keyFile, usedBy: () => [] });
+    const secrets = new Secrets({ table: store.secrets, dataDir: copy, keyFile, services: () => [] });
     const services = count(store.services().length, 'service');
     return `opens with its key: ${services}, past ones too, and ${count(secrets.list().length, 'secret')}`;
   } finally {

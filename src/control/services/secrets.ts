@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Environment, Problem, SecretView } from '../../contracts/service.ts';
+import type { Environment, Problem, SecretView, ServiceSpec } from '../../contracts/service.ts';
 import { InvalidRequest, Refusal } from '../../errors.ts';
 import type { SecretTable } from '../store/secret-table.ts';
 import { EMPTY_ENVIRONMENT } from './environments.ts';
@@ -8,7 +8,7 @@ import { readBody, textProblem } from './read-body.ts';
 import { text } from './schema.ts';
 import { SecretsKeyError, Seal, createKey, readKey } from './secrets-key.ts';
 import { SECRET_BODY } from './spec-schema.ts';
-import { variableProblems } from './variables.ts';
+import { secretCollisions, variableProblems } from './variables.ts';
 
 /** Bytes of all values of one secret, as Kubernetes has it. */
 const MOST_BYTES = 1024 * 1024;
@@ -23,20 +23,20 @@ export interface SecretsOptions {
   readonly dataDir: string;
   /** File with the key; null = `secrets.key` in `dataDir`, which is made where there are no secrets yet. */
   readonly keyFile: string | null;
-  /** Names of the current services that use this secret. */
-  readonly usedBy: (name: string) => readonly string[];
+  /** The current services, as they are and as they are about to be. */
+  readonly services: () => readonly Pick<ServiceSpec, 'name' | 'secrets' | 'git'>[];
 }
 
 /** Secrets, sealed in the store. Their values come out of `values` only. */
 export class Secrets {
   readonly #table: SecretTable;
-  readonly #usedBy: SecretsOptions['usedBy'];
+  readonly #services: SecretsOptions['services'];
   readonly #seal: Seal;
 
   /** Throws `SecretsKeyError` when there is no key, or not the one that the secrets are sealed with. */
-  constructor({ table, dataDir, keyFile, usedBy }: SecretsOptions) {
+  constructor({ table, dataDir, keyFile, services }: SecretsOptions) {
     this.#table = table;
-    this.#usedBy = usedBy;
+    this.#services = services;
     this.#seal = unlock(table, dataDir, keyFile);
   }
 
@@ -51,10 +51,15 @@ export class Secrets {
     return { name, keys, updatedAt, updatedBy };
   }
 
-  /** Replaces the whole secret. Services that use it get it from their next start on. */
+  /**
+   * Replaces the whole secret. Services that use it get it from their next start on. Refuses a key that becomes the
+   * variable of another secret's key in one of them: one of the two would be lost at that start.
+   */
   put(name: string, body: unknown, actor: string): SecretView {
     const data = readData(name, body);
     const keys = Object.keys(data).sort();
+    const collisions = secretCollisions(keys, this.#sharing(name));
+    if (collisions.length > 0) throw new InvalidRequest(collisions);
     // Of a damaged one nothing is known any more.
     const before = new Map(Object.entries(this.#open(name) ?? {}));
     const sealed = this.#seal.seal(JSON.stringify(data), purposeOf(name));
@@ -65,11 +70,15 @@ export class Secrets {
 
   delete(name: string, actor: string): void {
     this.get(name);
-    const users = this.#usedBy(name);
-    if (users.length > 0) {
+    const users = new Set(
+      this.#services()
+        .filter(({ secrets, git }) => secrets.includes(name) || git.credentials === name)
+        .map((service) => service.name),
+    );
+    if (users.size > 0) {
       throw new Refusal(
         'conflict',
-        `The secret ${name} is used by ${users.join(', ')}; cancel or update first`,
+        `The secret ${name} is used by ${[...users].join(', ')}; cancel or update first`,
       );
     }
     this.#table.delete(name, { actor });
@@ -82,6 +91,18 @@ export class Secrets {
       throw new Error(`The secret ${name} is damaged: write it again`);
     }
     return values;
+  }
+
+  /** The services that get this secret, and the others that each of them gets. */
+  #sharing(secret: string): Parameters<typeof secretCollisions>[1] {
+    return this.#services()
+      .filter(({ secrets }) => secrets.includes(secret))
+      .map(({ name, secrets }) => ({
+        name,
+        others: secrets
+          .filter((each) => each !== secret)
+          .map((each) => ({ name: each, keys: this.#table.get(each)?.keys ?? [] })),
+      }));
   }
 
   /** null = there is no such secret, or it is damaged. */

@@ -44,6 +44,10 @@ export function parameterVariable(parameter: string): string {
   return PARAMETER_PREFIX + variableName(parameter);
 }
 
+function secretVariable(key: string): string {
+  return SECRET_PREFIX + variableName(key);
+}
+
 /**
  * What is wrong with the variables that a service would get: names and values that no variable can have, and names
  * that collide after conversion, with each other or with what the environment, the platform or the system sets. Each
@@ -82,6 +86,31 @@ export function parameterCollisions(
     if (words.size === 0) return [];
     const message = `${variable} is what the parameter ${[...words].join(' and ')} becomes; choose another name`;
     return [{ field: `variables.${variable}`, message }];
+  });
+}
+
+/**
+ * The keys of a secret that keys of other secrets of a service become the variables of as well. Fields are `data.KEY`.
+ */
+export function secretCollisions(
+  keys: readonly string[],
+  services: readonly { readonly name: string; readonly others: VariableSources['secrets'] }[],
+): Problem[] {
+  const owners = new Map<string, Set<string>>(keys.map((key) => [secretVariable(key), new Set()]));
+  for (const { name, others } of services) {
+    for (const other of others) {
+      for (const key of other.keys) {
+        const words = `the key ${quote(key)} of the secret ${quote(other.name)}, which the service ${name} gets too`;
+        owners.get(secretVariable(key))?.add(words);
+      }
+    }
+  }
+  return keys.flatMap((key) => {
+    const variable = secretVariable(key);
+    const words = [...owners.get(variable)!];
+    if (words.length === 0) return [];
+    const message = `becomes the variable ${variable}, as does ${words.join(', and ')}; choose another name`;
+    return [{ field: `data.${key}`, message }];
   });
 }
 
@@ -127,7 +156,7 @@ function parameterVariables([name, value]: readonly [string, string]): [string, 
 
 function secretVariables(data: Texts): [string, string][] {
   return Object.entries(data)
-    .map(([key, value]): [string, string] => [SECRET_PREFIX + variableName(key), value])
+    .map(([key, value]): [string, string] => [secretVariable(key), value])
     .filter(([name, value]) => valueFault(name, value) === null);
 }
 
@@ -205,7 +234,7 @@ function secretProblems(secrets: VariableSources['secrets']): Problem[] {
   return secrets.flatMap(({ name, keys }, i) =>
     keys.flatMap((key) => {
       const words = `the key ${quote(key)} of the secret ${quote(name)}`;
-      const variable = SECRET_PREFIX + variableName(key);
+      const variable = secretVariable(key);
       const owner = owners.get(variable);
       owners.set(variable, owner ?? words);
       const clash =

@@ -2,15 +2,22 @@ import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { Secrets } from '../../../src/control/services/secrets.ts';
+import { Secrets, type SecretsOptions } from '../../../src/control/services/secrets.ts';
 import { makeDataDir, openStore } from '../store/support.ts';
 
 const VALUE = 'sk-very-secret-value';
 
-function open(dataDir = makeDataDir(), { keyFile = null as string | null, users = [] as string[] } = {}) {
+type Users = ReturnType<SecretsOptions['services']>;
+
+function open(dataDir = makeDataDir(), { keyFile = null as string | null, users = [] as Users } = {}) {
   const store = openStore(dataDir);
-  const options = { table: store.secrets, dataDir, keyFile, usedBy: () => users };
+  const options = { table: store.secrets, dataDir, keyFile, services: () => users };
   return { dataDir, store, secrets: new Secrets(options), reopen: () => new Secrets(options) };
+}
+
+/** A service that gets these secrets, and whose repository one more opens. */
+function user(name: string, secrets: readonly string[], credentials: string | null = null): Users[number] {
+  return { name, secrets, git: { repository: 'https://git/app', branch: null, commit: null, credentials } };
 }
 
 function refusal(code: string, message: RegExp): unknown {
@@ -93,13 +100,48 @@ test('a damaged secret can be written again', () => {
 });
 
 test('one that a service uses is not deleted, and the services are named', () => {
-  const { secrets } = open(undefined, { users: ['brave-otter', 'calm-crab'] });
+  // A service about to be another one is there twice.
+  const users = [
+    user('brave-otter', ['openai']),
+    user('brave-otter', ['openai', 'other']),
+    user('calm-crab', [], 'openai'),
+    user('lynx', ['other'], 'other'),
+  ];
+  const { secrets } = open(undefined, { users });
   secrets.put('openai', { data: { key: VALUE } }, 'alice');
   expect(() => secrets.delete('openai', 'bob')).toThrow(
-    refusal('conflict', /used by brave-otter, calm-crab/),
+    refusal('conflict', /used by brave-otter, calm-crab;/),
   );
   expect(secrets.values('openai')).not.toBeNull();
   expect(() => secrets.delete('none', 'bob')).toThrow(refusal('not_found', /no such secret/));
+});
+
+test('a key that becomes the variable of another secret of a service is refused, naming both', () => {
+  const users = [
+    user('otter', ['openai', 'azure']),
+    user('lynx', ['azure', 'openai', 'gone']),
+    user('crab', ['openai'], 'git'),
+  ];
+  const { secrets } = open(undefined, { users });
+  secrets.put('azure', { data: { 'api-key': VALUE } }, 'alice');
+  secrets.put('git', { data: { 'api-key': VALUE } }, 'alice');
+  expect(() => secrets.put('openai', { data: { other: VALUE, api_key: VALUE } }, 'alice')).toThrow(
+    expect.objectContaining({
+      code: 'invalid_request',
+      errors: [
+        {
+          field: 'data.api_key',
+          message:
+            'becomes the variable HYPERPLANE_CUSTOM_SECRET_KEY_API_KEY, as does the key "api-key" of the secret "azure", ' +
+            'which the service otter gets too, and the key "api-key" of the secret "azure", which the service lynx gets ' +
+            'too; choose another name',
+        },
+      ],
+    }),
+  );
+  expect(secrets.values('openai')).toBeNull();
+  secrets.put('openai', { data: { other: VALUE } }, 'alice');
+  secrets.put('azure', { data: { 'api-key': `${VALUE}-2` } }, 'alice');
 });
 
 test.each([
