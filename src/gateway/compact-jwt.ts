@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { invalidToken } from './token-refusal.ts';
+import { invalidToken, type TokenRefusal } from './token-refusal.ts';
 import { withoutStack } from './without-stack.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -82,6 +82,7 @@ export function checkMemberNames({ object, text }: JwtJson, name: PartName): voi
 function decodeText(part: string, name: PartName): string {
   const length = decode(part);
   if (length < 0) throw invalidToken('token', `the ${name} is not base64url`);
+  if (!beginsObject(length)) throw notAnObject(name);
   const text = workspace.toString('utf8', 0, length);
   // What stands for bytes that are not UTF-8 may also stand for itself.
   if (text.includes('\ufffd') && !isUtf8(workspace.subarray(0, length)))
@@ -89,18 +90,29 @@ function decodeText(part: string, name: PartName): string {
   return text;
 }
 
+/** `text` begins as an object, so that what parses is one. */
 function parseObject(text: string, name: PartName): JsonObject {
-  let value: unknown;
   try {
-    value = withoutStack((): unknown => JSON.parse(text));
+    return withoutStack(() => JSON.parse(text) as JsonObject);
   } catch {
-    throw invalidToken('token', `the ${name} is not JSON`);
+    throw notAnObject(name);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidToken('token', `the ${name} is not a JSON object`);
-  }
-  return value as JsonObject;
 }
+
+function notAnObject(name: PartName): TokenRefusal {
+  return invalidToken('token', `the ${name} is not a JSON object`);
+}
+
+/** Whether JSON in the first `length` bytes of the workspace could be an object: noise is told without its parser. */
+function beginsObject(length: number): boolean {
+  let at = 0;
+  while (at < length && JSON_SPACE.has(workspace[at]!)) at++;
+  return at < length && workspace[at] === BRACE;
+}
+
+const BRACE = 0x7b;
+/** RFC 8259 section 2. */
+const JSON_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 /** Where parts are decoded: one at a time, and what is kept of them is text. A buffer for each costs 1 us of a token. */
 let workspace = Buffer.allocUnsafeSlow(16 * 1024);
