@@ -1,12 +1,11 @@
-import { METHODS } from 'node:http';
 import type { ExplainQuestion } from '../contracts/explain.ts';
 import { Refusal } from '../errors.ts';
+import { METHOD_NAMES } from './message/methods.ts';
 
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** What is taken for a target; with any other no header field is looked at. */
 const TARGET = /^(?:[/*]|[a-z]+:\/\/)[\x21-\x7e]*$/i;
-const METHOD_NAMES: ReadonlySet<string> = new Set(METHODS);
 
 /**
  * The header fields of a request that nobody sends, flat, once they stand what the reader of requests asks of

@@ -4,9 +4,12 @@ import {
   type Http2ServerResponse,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { Refusal } from '../errors.ts';
 import { plainAddress } from './client-address.ts';
 import { type BodyFraming, Exchange } from './exchange.ts';
 import { bodyPassed } from './message/body-garbage.ts';
+import { MAX_FIELDS } from './message/field-section.ts';
+import { METHOD_NAMES } from './message/methods.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** One HTTP/2 stream, always over TLS. */
@@ -21,10 +24,12 @@ export class Http2Exchange extends Exchange {
   readonly holdsBytes = true;
   readonly #request: Http2ServerRequest;
   readonly #response: Http2ServerResponse;
+  readonly #headerBytes: number;
   /** The response has no body, whatever is written. */
   #bodiless = false;
 
-  constructor(request: Http2ServerRequest, response: Http2ServerResponse) {
+  /** `headerBytes`: the largest header section, as RFC 9113 section 6.5.2 counts it. */
+  constructor(request: Http2ServerRequest, response: Http2ServerResponse, headerBytes: number) {
     super();
     this.method = request.method;
     this.target = request.headers[':path'] ?? ''; // CONNECT has none, which node's types of `url` do not tell
@@ -33,6 +38,7 @@ export class Http2Exchange extends Exchange {
     this.peer = plainAddress(request.stream.session?.socket.remoteAddress ?? '');
     this.#request = request;
     this.#response = response;
+    this.#headerBytes = headerBytes;
     response.once('close', () => this.clientGone());
   }
 
@@ -40,8 +46,16 @@ export class Http2Exchange extends Exchange {
     return this.#request.complete;
   }
 
-  /** A stream needs no length to have a body (RFC 9113 section 8.1). */
+  /**
+   * A stream needs no length to have a body (RFC 9113 section 8.1). Throws `headers_too_large` and `malformed_request`
+   * for what the reader of HTTP/1 refuses before there is an exchange.
+   */
   understood({ body }: RequestHead): BodyFraming {
+    const { rawHeaders } = this;
+    if (rawHeaders.length > 2 * MAX_FIELDS || listSize(rawHeaders) > this.#headerBytes) {
+      throw new Refusal('headers_too_large', 'The header fields are too large');
+    }
+    if (!METHOD_NAMES.has(this.method)) throw new Refusal('malformed_request', 'The method is unknown');
     if (this.#request.stream.endAfterHeaders) return 'none';
     return body === 'none' ? 'chunked' : body;
   }
@@ -120,6 +134,16 @@ function stopUpload(this: ServerHttp2Stream): void {
   setImmediate(() => {
     if (!this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
   });
+}
+
+/** Counted for each field beside its name and value, in bytes. */
+const FIELD_OVERHEAD = 32;
+
+/** The size of flat fields as RFC 9113 section 6.5.2 counts it. */
+function listSize(fields: readonly string[]): number {
+  let size = fields.length * (FIELD_OVERHEAD / 2);
+  for (const part of fields) size += part.length;
+  return size;
 }
 
 /** Header fields by name, those that stand more than once as a list. */

@@ -13,9 +13,16 @@ import type { Gateway } from './gateway.ts';
 import { handleRequest } from './handle-request.ts';
 import { ClientConnection, type ConnectionContext } from './http1/client-connection.ts';
 import { Http2Exchange } from './http2-exchange.ts';
+import { MAX_FIELDS } from './message/field-section.ts';
 
 /** What is spoken over TLS, the best first (RFC 7301). */
 const PROTOCOLS = ['h2', 'http/1.1'];
+
+/**
+ * How much more than is allowed node reads of an HTTP/2 header section, in bytes: beyond that it just resets the stream,
+ * and the client is not told why.
+ */
+const HEADER_MARGIN = 64 * 1024;
 
 /** How often connections without a request are looked at, in ms. */
 const CONNECTION_TICK = 250;
@@ -116,7 +123,12 @@ export class GatewayServer {
       handshakeTimeout: timeouts.header,
       ...(ticketKeys === undefined ? {} : { ticketKeys }),
       strictSingleValueFields: false, // a service's doubled Date is no reason to lose its answer
-      settings: { enablePush: false, maxConcurrentStreams: 250, maxHeaderListSize: limits.headerBytes },
+      maxHeaderListPairs: 2 * MAX_FIELDS,
+      settings: {
+        enablePush: false,
+        maxConcurrentStreams: 250,
+        maxHeaderListSize: limits.headerBytes + HEADER_MARGIN,
+      },
     });
     server.on('secureConnection', (socket: Socket) => this.#opened(socket));
     server.on('unknownProtocol', (socket: Socket) =>
@@ -128,10 +140,13 @@ export class GatewayServer {
       session.setTimeout(this.#gateway.settings.timeouts.idle, () => session.close());
       if (this.#isFull) session.close();
     });
-    const start = (request: Http2ServerRequest, response: Http2ServerResponse): void =>
-      handleRequest(this.#gateway, new Http2Exchange(request, response));
+    const start = (request: Http2ServerRequest, response: Http2ServerResponse): void => {
+      const { headerBytes } = this.#gateway.settings.limits;
+      handleRequest(this.#gateway, new Http2Exchange(request, response, headerBytes));
+    };
     server.on('request', start);
     server.on('checkContinue', start);
+    server.on('checkExpectation', start); // node would answer a 417 of its own
     server.on('connect', start);
     return server;
   }

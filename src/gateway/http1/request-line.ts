@@ -1,6 +1,6 @@
-import { METHODS } from 'node:http';
 import { Refusal } from '../../errors.ts';
 import { INCOMPLETE, lineEnd } from '../message/field-section.ts';
+import { METHOD_NAMES } from '../message/methods.ts';
 import type { StartLine } from '../message/section-reader.ts';
 
 const LF = 0x0a;
@@ -10,8 +10,6 @@ const DELETE = 0x7f;
 
 /** Longer than every method, in bytes. */
 const MOST_METHOD = 32;
-
-const KNOWN: ReadonlySet<string> = new Set(METHODS);
 
 /** The asterisk and the absolute form. */
 const OTHER_FORMS = /^(?:\*|[a-z]+:\/\/)/i;
@@ -59,7 +57,7 @@ export class RequestLine implements StartLine {
   read(text: string, offset: number): void {
     const targetEnd = this.#targetEnd - offset;
     const method = text.slice(this.#start - offset, this.#methodEnd - offset);
-    if (!KNOWN.has(method)) throw malformed('has an unknown method');
+    if (!METHOD_NAMES.has(method)) throw malformed('has an unknown method');
     if (method === 'CONNECT') throw ambiguous('this is not a forward proxy');
     this.method = method;
     const target = text.slice(this.#methodEnd - offset + 1, targetEnd);

@@ -4,7 +4,8 @@ import { textEnd } from './text-end.ts';
 
 /** The bytes end before the section does. */
 export const INCOMPLETE = -1;
-const MAX_FIELDS = 500;
+/** The most fields of one section. */
+export const MAX_FIELDS = 500;
 
 const TAB = 0x09;
 const LF = 0x0a;
