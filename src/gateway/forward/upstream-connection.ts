@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { atEndOfTurn, type HeldWrite } from '../end-of-turn.ts';
 import { InvalidMessage } from '../message/invalid-message.ts';
@@ -7,6 +7,7 @@ import { ReadBuffer } from '../message/read-buffer.ts';
 import { ResponseParser, type ResponseSink } from './response-parser.ts';
 import type { BodyLength } from './response-framing.ts';
 import type { Exchange } from './upstream-exchange.ts';
+import { UpstreamSocket } from './upstream-socket.ts';
 import type { UpstreamFailure } from './upstream-types.ts';
 
 /** Bytes up to which a piece of a body is sent as a part of the text before it. */
@@ -36,6 +37,8 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
   /** The head, while it waits for the first piece of the body. */
   #held = '';
   #paused = false;
+  /** The upstream has reset the connection: that it ends says nothing of a body that lasts until then. */
+  #reset = false;
   /** The last read took all there was room for. */
   #mayHaveMore = false;
 
@@ -177,7 +180,10 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
       buffer: () => this.#input.buffer,
       callback: (length: number) => this.#read(length),
     };
-    if (!secure) return connectTcp({ host, port, noDelay: true, onread });
+    if (!secure) {
+      const options = { host, port, noDelay: true, onread };
+      return new UpstreamSocket(options, () => (this.#reset = true)).connect(options);
+    }
     const servername = isIP(host) === 0 ? host : '';
     // `onread` works for TLS as for TCP, but the types know it only for the latter.
     const options = { host, port, servername, noDelay: true, ALPNProtocols: ['http/1.1'], onread };
@@ -207,7 +213,7 @@ export class UpstreamConnection implements ResponseSink, HeldWrite {
   }
 
   #ended(): void {
-    if (!this.#parser.closed()) this.#lost('closed by the upstream');
+    if (this.#reset || !this.#parser.closed()) this.#lost('closed by the upstream');
   }
 
   #lost(detail: string): void {

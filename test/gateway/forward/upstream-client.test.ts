@@ -255,6 +255,28 @@ describe('failures', () => {
     expect(answer.events).toEqual(['head', 'data', 'failed reset']);
   });
 
+  test.each([
+    ['a length', 'HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nhello', ['head', 'data', 'end']],
+    ['no end of its own', 'HTTP/1.1 413 Too Large\r\n\r\nhello', ['head', 'data', 'failed reset']],
+    ['a head alone', 'HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\n', ['head', 'failed reset']],
+    ['half a head', 'HTTP/1.1 413 Too Large\r\nContent-', ['failed reset']],
+  ])(
+    'of an answer with %s, what lies before a reset is read, even where a write meets the reset first',
+    async (_name, text, events) => {
+      await using upstream = await Upstream.start(() => undefined);
+      const answer = upstream.send({ method: 'POST', body: 'chunked' });
+      answer.exchange.write(Buffer.from('a piece'));
+      await expect.poll(() => upstream.connections.length).toBe(1);
+      // Within one turn, so that nothing is read in between.
+      upstream.connections[0]!.write(text);
+      upstream.connections[0]!.resetAndDestroy();
+      for (let i = 0; i < 3; i++) answer.exchange.write(Buffer.from('another piece'));
+      await answer.over;
+      expect(answer.events).toEqual(events);
+      expect(upstream.client.connections()).toEqual({ active: 0, idle: 0 });
+    },
+  );
+
   test('an answer that is not HTTP is invalid and closes the connection', async () => {
     await using upstream = await Upstream.start(always('SSH-2.0-OpenSSH_9.9\r\n'));
     const answer = upstream.send({ retryable: true });
