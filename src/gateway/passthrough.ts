@@ -3,6 +3,7 @@ import { Refusal } from '../errors.ts';
 import { passthroughTarget, resourcesTarget } from '../realm/endpoints.ts';
 import { receiveLogout } from './back-channel-logout.ts';
 import { forwardedLines } from './client-view.ts';
+import { hasNoBody } from './forward/body-length.ts';
 import { Relay } from './forward/relay.ts';
 import type { Gateway, PassthroughRealm } from './gateway.ts';
 import type { Incoming } from './incoming.ts';
@@ -126,7 +127,7 @@ function relayToRealm(
       headers: head.passed,
       lines,
       body: body === null ? incoming.body : body.length,
-      retryable: safe && body === null && incoming.body === 'none',
+      retryable: safe && body === null && hasNoBody(incoming.body),
     },
     body,
     notAfter: Infinity,

@@ -1,5 +1,6 @@
 import { Refusal } from '../errors.ts';
 import type { Exchange } from './exchange.ts';
+import { hasNoBody } from './forward/body-length.ts';
 import type { Gateway, PassthroughRealm } from './gateway.ts';
 import type { Incoming } from './incoming.ts';
 import { addressBucket, takeLimits } from './passthrough-limits.ts';
@@ -70,7 +71,7 @@ async function check(gateway: Gateway, incoming: Incoming, realm: PassthroughRea
  */
 export function isTokenPreflight(method: string, body: Incoming['body']): boolean {
   if (method === 'OPTIONS') {
-    if (body !== 'none') throw new Refusal('malformed_request', 'A preflight has no body');
+    if (!hasNoBody(body)) throw new Refusal('malformed_request', 'A preflight has no body');
     return true;
   }
   if (method === 'POST') return false;

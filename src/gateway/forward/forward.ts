@@ -3,6 +3,7 @@ import { forwardedLines } from '../client-view.ts';
 import type { Gateway, Service } from '../gateway.ts';
 import type { Incoming } from '../incoming.ts';
 import { upstreamPath } from '../match-route.ts';
+import { hasNoBody } from './body-length.ts';
 import { Hold } from './hold.ts';
 import { identityLines } from './identity-headers.ts';
 import { Relay } from './relay.ts';
@@ -21,7 +22,7 @@ export function forward(gateway: Gateway, incoming: Incoming, service: Service, 
     headers: incoming.head.passed,
     lines: serviceLines(incoming, permit),
     body,
-    retryable: body === 'none' && SAFE.has(exchange.method),
+    retryable: hasNoBody(body) && SAFE.has(exchange.method),
   };
   const relay = new Relay(gateway, exchange, record, {
     group: service.group,

@@ -1,3 +1,4 @@
+import { hasNoBody } from './body-length.ts';
 import type { OriginPool } from './origin-pool.ts';
 import { lastChunk, requestHead } from './serialize-request.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
@@ -110,6 +111,6 @@ export class Exchange implements UpstreamExchange {
 
   #mayRetry(): boolean {
     const { retryable, method, body } = this.request;
-    return retryable && body === 'none' && SAFE_METHODS.has(method);
+    return retryable && hasNoBody(body) && SAFE_METHODS.has(method);
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { RequestHead } from '../request-head.ts';
+import { hasNoBody } from './body-length.ts';
 import { responseHeaders } from './response-headers.ts';
 
 /** Largest head of an answer to a handshake, in bytes. */
@@ -14,7 +15,7 @@ export function asksForUpgrade({ connection, upgrade }: RequestHead): boolean {
 
 /** Whether a request that asks for an upgrade opens a WebSocket (RFC 6455 section 4.1). */
 export function isWebSocketHandshake(method: string, { upgrade, body }: RequestHead): boolean {
-  return method === 'GET' && upgrade?.toLowerCase() === 'websocket' && body === 'none';
+  return method === 'GET' && upgrade?.toLowerCase() === 'websocket' && hasNoBody(body);
 }
 
 /** Sends a handshake to `origin` on a connection of its own. `headers`: all but `Host` and the upgrade, flat. */

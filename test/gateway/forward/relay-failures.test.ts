@@ -133,17 +133,23 @@ test('without a healthy member a request is 503 with Retry-After', async () => {
   await expectAtRest(running);
 });
 
-test('a safe request is sent once more when a kept connection had closed, and only once', async () => {
-  const upstream = await counting((socket, request) => {
-    if (request === 1) socket.write(OK);
-    else socket.destroy();
-  });
-  const running = await gatewayTo([upstream.origin]);
-  expect((await exchangeRaw(running.port, GET))[0]!.status).toBe(200);
-  expect((await exchangeRaw(running.port, GET))[0]!.status).toBe(502);
-  expect(upstream.counts).toEqual({ connections: 2, requests: 3 });
-  await expectAtRest(running);
-});
+test.each([
+  ['that says nothing of a body', []],
+  ['with a length of 0', ['Content-Length: 0']],
+])(
+  'a safe request %s is sent once more when a kept connection had closed, and only once',
+  async (_name, lines) => {
+    const upstream = await counting((socket, request) => {
+      if (request === 1) socket.write(OK);
+      else socket.destroy();
+    });
+    const running = await gatewayTo([upstream.origin]);
+    expect((await exchangeRaw(running.port, GET))[0]!.status).toBe(200);
+    expect((await exchangeRaw(running.port, [...GET, ...lines]))[0]!.status).toBe(502);
+    expect(upstream.counts).toEqual({ connections: 2, requests: 3 });
+    await expectAtRest(running);
+  },
+);
 
 test.each(['POST', 'PUT', 'DELETE', 'PATCH'])('%s is never sent twice', async (method) => {
   const upstream = await counting((socket, request) => {

@@ -440,6 +440,17 @@ test.each([
   await expectAtRest(running);
 });
 
+test('a handshake that says that its body is empty opens a tunnel', async () => {
+  const upstream = await startRawUpstream((socket) =>
+    onMessage(socket, '\r\n\r\n', () => socket.write(ACCEPTED)),
+  );
+  const running = await gatewayTo([upstream.origin]);
+  const { text } = await rawRequest(running.port, head('Content-Length: 0'), {
+    until: (answer) => answer.endsWith('\r\n\r\n'),
+  });
+  expect(text).toMatch(/^HTTP\/1\.1 101 /);
+});
+
 test.each([
   ['is answered at once', 'GET /a/.. HTTP/1.1\r\nHost: a\r\n\r\n', 'HTTP/1.1 400 '],
   ['a service answers', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', 'HTTP/1.1 204 '],

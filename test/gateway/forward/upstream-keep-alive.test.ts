@@ -254,7 +254,8 @@ describe('a reused connection that closes before any byte of the answer', () => 
   test('fails a request with a body, which is never sent twice', async () => {
     await using upstream = await Upstream.start(servesOnce((socket) => socket.end()));
     await upstream.send().over;
-    const answer = upstream.send({ body: 0, retryable: true });
+    const answer = upstream.send({ body: 4, retryable: true });
+    answer.exchange.write(Buffer.from('\r\n\r\n'));
     answer.exchange.end();
     await answer.over;
     expect(answer.events).toEqual(['failed reset']);
