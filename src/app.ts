@@ -115,8 +115,8 @@ async function compose(
   const reloads = new Reloads(settings, {
     configFile,
     log,
-    apply: async (changed, changedFiles) => {
-      watch.update(changedFiles);
+    read: (changedFiles) => watch.update(changedFiles),
+    apply: async (changed) => {
       await realms.apply(changed.realms, changed.gateway.publicUrl);
       adminTokens.changed();
       pool.publish({ gateway: changed.gateway, routes: changed.routes, realms: realms.snapshots() });

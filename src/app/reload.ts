@@ -6,8 +6,10 @@ import { changesNeedingRestart, keepingRestartOnly } from './restart-only.ts';
 export interface ReloadDependencies {
   readonly configFile: string;
   readonly log: Logger;
+  /** Told of the files that the last configuration was read from, valid or not: a change of one is worth a reload. */
+  readonly read: (files: readonly string[]) => void;
   /** Puts the settings in force. When it throws, what was in force before has to be so still. */
-  readonly apply: (settings: Settings, files: readonly string[]) => Promise<void>;
+  readonly apply: (settings: Settings) => Promise<void>;
 }
 
 /** Reads the configuration again when asked to, one time after the other, and puts what is valid in force. */
@@ -60,7 +62,8 @@ export class Reloads {
     const { log } = this.#deps;
     try {
       const loaded = await loadSettings(this.#deps.configFile);
-      if (loaded.ok) await this.#apply(loaded.settings, loaded.files);
+      this.#deps.read(loaded.files);
+      if (loaded.ok) await this.#apply(loaded.settings);
       else {
         this.counts.refused++;
         log.error(
@@ -77,14 +80,14 @@ export class Reloads {
     }
   }
 
-  async #apply(changed: Settings, files: readonly string[]): Promise<void> {
+  async #apply(changed: Settings): Promise<void> {
     if (this.#closed) return;
     const { log, apply } = this.#deps;
     const restart = changesNeedingRestart(this.current, changed);
     if (restart.length > 0)
       log.warn({ event: 'restart-needed', settings: restart }, 'These settings change with a restart only');
     const settings = keepingRestartOnly(this.current, changed);
-    await apply(settings, files);
+    await apply(settings);
     this.current = settings;
     this.counts.applied++;
     log.info(

@@ -18,14 +18,16 @@ import { parseTree } from './yaml-tree.ts';
 export { formatFault } from './faults.ts';
 export type { Fault } from './faults.ts';
 
-export type Loaded =
-  | {
-      readonly ok: true;
-      readonly settings: Settings;
-      /** Absolute paths of every file whose change matters: this one, certificate and key, and each `${file:}`. */
-      readonly files: readonly string[];
-    }
-  | { readonly ok: false; readonly faults: readonly Fault[] };
+export type Loaded = {
+  /**
+   * Absolute paths of every file whose change matters, and may be what mends a fault: this one, certificate and key,
+   * and each `${file:}`.
+   */
+  readonly files: readonly string[];
+} & (
+  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: false; readonly faults: readonly Fault[] }
+);
 
 /**
  * Reads a configuration file (YAML or JSON). Either everything about it is right, or all faults come back at once, in
@@ -36,7 +38,7 @@ export async function loadSettings(file: string, env: NodeJS.ProcessEnv = proces
   const faults = new Faults(file);
   const text = await readText(file, faults);
   const tree = text === null ? null : parseTree(text, faults);
-  if (tree === null) return { ok: false, faults: faults.list() };
+  if (tree === null) return { ok: false, faults: faults.list(), files: [resolve(file)] };
 
   const interpolation = new Interpolation(env);
   const checker = new Checker(faults, interpolation);
@@ -44,15 +46,14 @@ export async function loadSettings(file: string, env: NodeJS.ProcessEnv = proces
   if (tree.kind === 'map') new Rules(sketch, checker, faults).check();
   const tlsFiles = sketch.gateway?.tls;
   const tls = tlsFiles === undefined ? null : await readTls(tlsFiles, checker, faults);
-  if (!faults.none) return { ok: false, faults: faults.list() };
+  const named = [file, tlsFiles?.cert, tlsFiles?.key].filter((path) => path !== undefined);
+  const files = [...new Set([...named.map((path) => resolve(path)), ...interpolation.files])];
+  if (!faults.none) return { ok: false, faults: faults.list(), files };
 
   // Without a fault nothing in the sketch is undefined but what may be left out.
   const content = sketch as ConfigFile;
   const settings = toSettings(content, content.realms ?? [impliedRealm(content, checker)], tls);
-  const files = [file, ...(tlsFiles === undefined ? [] : [tlsFiles.cert!, tlsFiles.key!])].map((path) =>
-    resolve(path),
-  );
-  return { ok: true, settings, files: [...new Set([...files, ...interpolation.files])] };
+  return { ok: true, settings, files };
 }
 
 const SCHEMA: SchemaNode = schema;

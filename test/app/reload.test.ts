@@ -4,6 +4,7 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 import { connect } from 'node:tls';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -159,6 +160,19 @@ describe('a changed configuration', () => {
     expect(await (await fetch(`${admin}/metrics`)).text()).toMatch(
       /realmgate_config_reloads_total\{result="applied"\} 1/,
     );
+  });
+
+  test('that named a file which was not there yet is in force once the file is there', async () => {
+    const realm = await RealmServer.start();
+    const { process } = await serve({ realms: [realm.settings] });
+    const secret = join(temporaryFolder(), 'secret');
+    const introspection = { clientId: 'gateway', clientSecret: `\${file:${secret}}` };
+    await change(process, { realms: [{ ...realm.settings, introspection }] }, 'reload-refused');
+
+    await setTimeout(1000); // what was refused names a file that is looked for from then on
+    writeFileSync(secret, 's3cret');
+
+    await process.logged('reloaded');
   });
 
   test('names each setting that needs a restart, and changes the rest', async () => {

@@ -39,6 +39,7 @@ async function start(apply: (settings: Settings) => Promise<void>): Promise<Setu
   const reloads = new Reloads(loaded.settings, {
     configFile,
     log: { info: note, warn: note, error: note } as unknown as Logger,
+    read: () => undefined,
     apply: (settings) => {
       applied.push(settings.routes[0]!.name);
       return apply(settings);
