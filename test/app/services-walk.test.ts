@@ -35,7 +35,7 @@ test('a service from its repository to its end, and back: by the command line an
         { username: 'admin', password: 'admin', roles: ['realmgate-admin'] },
       ],
     },
-    services: { local: { portRange: await portRange() } },
+    services: { local: { portRange: await portRange(), restartBackoff: { first: '10ms' } } },
     example: { directory: join(ROOT, 'config/examples/hello') },
   };
   const { process, gateway, admin } = await serve(config);
@@ -132,6 +132,22 @@ test('a service from its repository to its end, and back: by the command line an
   // And back, from the past one.
   await realmgate('services', 'clone', id, '--name', 'summary');
   expect(await call('/summary')).toMatchObject({ status: 200, body: { says: 'second', model: 'small' } });
+
+  // Nobody waits for one that has failed, and that is what is foretold.
+  source.commit({ 'fail.sh': 'exit 3\n' });
+  const broken = ['--name', 'broken', '--endpoint', '/broken', '--git', source.url, '--path', 'fail.sh'];
+  expect(
+    await runRealmgate(['services', 'create', ...broken, '--admin-url', admin], ROOT, {
+      REALMGATE_TOKEN: token,
+    }),
+  ).toMatchObject({ code: 1, err: expect.stringContaining('It exited with code 3') as string });
+  expect(await call('/broken')).toMatchObject({ status: 503, body: { code: 'service_unavailable' } });
+  expect(
+    await runRealmgate(['explain', '/broken', '--own-token', '--admin-url', admin], ROOT, {
+      REALMGATE_TOKEN: token,
+    }),
+  ).toMatchObject({ code: 1, out: expect.stringContaining('503 service_unavailable') as string });
+  await realmgate('services', 'cancel', 'broken');
 
   // What runs comes back with the program.
   expect(await process.stop()).toEqual({ code: 0, signal: null });

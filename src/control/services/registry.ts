@@ -119,7 +119,9 @@ export class Registry {
     const { realm, scale } = this.#deps.settings();
     return [...this.#controllers.values()]
       .filter(({ status }) => status !== 'cancelled')
-      .map(({ spec, origins }) => routeOf(spec, origins, realm, scale.firstRequestWait));
+      .map(({ spec, origins, hopeless }) =>
+        routeOf(spec, origins, realm, hopeless ? 0 : scale.firstRequestWait),
+      );
   }
 
   /** The configuration changed. */

@@ -105,6 +105,11 @@ export class ServiceController {
     return this.#serving?.everyOrigin ?? [];
   }
 
+  /** No replica is ready and none is to be expected, so nobody is to wait for one. */
+  get hopeless(): boolean {
+    return this.origins.length === 0 && this.#serving !== null && this.#serving.failure !== null;
+  }
+
   get wanted(): number {
     return this.#serving?.wanted ?? this.#spec.minReplicas;
   }
@@ -189,7 +194,7 @@ export class ServiceController {
     const look = (): void => {
       if (signal.aborted || this.#cancelled.signal.aborted) resolve(false);
       else if (this.origins.length > 0) resolve(true);
-      else if (this.#serving !== null && this.#serving.failure !== null) resolve(false);
+      else if (this.hopeless) resolve(false);
       else if (this.#serving?.wanted === 0) this.scaleTo(1);
     };
     this.#awaiting.add(look);
@@ -238,6 +243,7 @@ export class ServiceController {
     if (rollout !== this.#serving) return;
     const message = `It has failed, and is still tried: ${why}`;
     this.#deps.ledger.event('failed', message, { data: { revision: rollout.revision } });
+    this.#deps.traffic.changed();
     this.#wake();
   }
 

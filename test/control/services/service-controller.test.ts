@@ -376,6 +376,25 @@ describe('requests without a replica', () => {
     expect(await controller.awaitReady(never)).toBe(false);
   });
 
+  test('are not to wait for one that has failed until it is ready, and the workers are told so', async () => {
+    const { controller, driver, plane } = start();
+    const told = async (change: () => void): Promise<boolean> => {
+      const before = plane.published.length;
+      change();
+      await expect.poll(() => plane.published.length).toBeGreaterThan(before);
+      return controller.hopeless;
+    };
+    expect(controller.hopeless).toBe(false);
+    const fail = (): void => {
+      for (let i = 0; i < 3; i++) driver.exit('d1', 'no');
+    };
+    expect(await told(fail)).toBe(true);
+    expect(await told(() => driver.set('d1', 'ready'))).toBe(false);
+    expect(await told(() => driver.set('d1', 'waiting'))).toBe(false);
+    expect(await told(fail)).toBe(true);
+    expect(await told(() => controller.scaleTo(0))).toBe(false);
+  });
+
   test('wait through a restart of a fixed port', async () => {
     const { controller, driver } = startReady(spec({ fixedPort: true }));
     const done = controller.restart();
