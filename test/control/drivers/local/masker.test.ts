@@ -28,3 +28,37 @@ test.each([
 ])('%s', (_, secrets, text, expected) => {
   expect(inPieces(secrets, text)).toEqual(new Set([expected]));
 });
+
+test.each([
+  ['of one character', 'z'.repeat(200_000), 'z'.repeat(400_000), '***'],
+  ['that is missed by its first character', `y${'z'.repeat(199_999)}`, 'z'.repeat(400_000), null],
+  ['that is missed by its last character', `${'z'.repeat(199_999)}y`, 'z'.repeat(400_000), null],
+])('a long value %s takes no longer than others', (_, value, text, masked) => {
+  const masker = new Masker([value]);
+  const begun = performance.now();
+  let out = '';
+  for (let at = 0; at < text.length; at += 1000) out += masker.push(text.slice(at, at + 1000));
+  expect(out + masker.end() === (masked ?? text)).toBe(true);
+  expect(performance.now() - begun).toBeLessThan(2000);
+});
+
+test('what comes out is what a search without haste would find', () => {
+  const letters = (count: number): string =>
+    Array.from({ length: count }, () => 'ab'[Math.floor(Math.random() * 2)]).join('');
+  for (let round = 0; round < 300; round++) {
+    const secrets = [letters(4), letters(5), letters(7)];
+    const text = letters(60);
+    const hidden = new Set<number>();
+    const joined = new Set<number>();
+    for (const secret of secrets) {
+      for (let at = text.indexOf(secret); at !== -1; at = text.indexOf(secret, at + 1)) {
+        for (let i = 0; i < secret.length; i++) hidden.add(at + i);
+        for (let i = 1; i < secret.length; i++) joined.add(at + i);
+      }
+    }
+    const expected = Array.from(text, (letter, at) =>
+      hidden.has(at) ? (joined.has(at) ? '' : '***') : letter,
+    ).join('');
+    expect(inPieces(secrets, text), JSON.stringify({ secrets, text })).toEqual(new Set([expected]));
+  }
+});
