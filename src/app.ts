@@ -8,6 +8,7 @@ import { bindError, StartUpError } from './app/start-up-error.ts';
 import { Teardown } from './app/teardown.ts';
 import { keepCompiledCode } from './config/environment.ts';
 import { formatFault, loadSettings } from './config/load.ts';
+import type { KnownFiles } from './config/read-file.ts';
 import { watchFiles } from './config/watch.ts';
 import { authorityOf } from './contracts/listen-url.ts';
 import type { Settings } from './contracts/settings.ts';
@@ -83,7 +84,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 /** Ends run in the opposite order: the data plane drains while all that it needs, and the admin listener, still work. */
 async function compose(
   settings: Settings,
-  files: readonly string[],
+  files: KnownFiles,
   { configFile, pretty, level = 'info', signal }: AppOptions,
   log: Logger,
   teardown: Teardown,

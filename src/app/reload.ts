@@ -1,4 +1,5 @@
 import { formatFault, loadSettings } from '../config/load.ts';
+import type { KnownFiles } from '../config/read-file.ts';
 import type { Settings } from '../contracts/settings.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { changesNeedingRestart, keepingRestartOnly } from './restart-only.ts';
@@ -7,7 +8,7 @@ export interface ReloadDependencies {
   readonly configFile: string;
   readonly log: Logger;
   /** Told of the files that the last configuration was read from, valid or not: a change of one is worth a reload. */
-  readonly read: (files: readonly string[]) => void;
+  readonly read: (files: KnownFiles) => void;
   /** Puts the settings in force. When it throws, what was in force before has to be so still. */
   readonly apply: (settings: Settings) => Promise<void>;
 }

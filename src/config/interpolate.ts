@@ -1,6 +1,5 @@
-import { resolve } from 'node:path';
 import { quote } from '../text/quote.ts';
-import { readSmallFile } from './read-file.ts';
+import type { FilesRead } from './read-file.ts';
 
 export type Expansion =
   | {
@@ -17,11 +16,11 @@ const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 /** Replaces `${NAME}`, `${NAME:-default}` and `${file:/path}` in strings; `$${` stands for a plain `${`. */
 export class Interpolation {
   readonly #env: NodeJS.ProcessEnv;
-  /** Absolute paths of the files that were, or should have been, read. */
-  readonly files = new Set<string>();
+  readonly #files: FilesRead;
 
-  constructor(env: NodeJS.ProcessEnv) {
+  constructor(env: NodeJS.ProcessEnv, files: FilesRead) {
     this.#env = env;
+    this.#files = files;
   }
 
   /** Problems name variables and files, never what is in them. */
@@ -60,8 +59,7 @@ export class Interpolation {
   }
 
   #file(path: string): string | { problem: string } {
-    this.files.add(resolve(path));
-    const file = readSmallFile(path);
+    const file = this.#files.read(path);
     if (!file.ok) return { problem: `needs the file ${quote(path)}: ${file.reason}` };
     return file.content.toString('utf8').replace(/\r?\n$/, '');
   }

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import schema from '../../config/schema.json' with { type: 'json' };
 import type { Settings } from '../contracts/settings.ts';
 import { Checker } from './check.ts';
@@ -7,7 +6,7 @@ import type { SchemaNode } from './check.ts';
 import { Faults } from './faults.ts';
 import type { Fault } from './faults.ts';
 import { Interpolation } from './interpolate.ts';
-import { ioReason } from './read-file.ts';
+import { FilesRead, ioReason, type KnownFiles, LARGEST_FILE } from './read-file.ts';
 import { Rules } from './rules.ts';
 import type { Sketch } from './rules.ts';
 import type { ConfigFile, RealmEntry } from './schema.ts';
@@ -19,11 +18,8 @@ export { formatFault } from './faults.ts';
 export type { Fault } from './faults.ts';
 
 export type Loaded = {
-  /**
-   * Absolute paths of every file whose change matters, and may be what mends a fault: this one, certificate and key,
-   * and each `${file:}`.
-   */
-  readonly files: readonly string[];
+  /** Those whose change matters, and may be what mends a fault: this one, certificate and key, and each `${file:}`. */
+  readonly files: KnownFiles;
 } & (
   | { readonly ok: true; readonly settings: Settings }
   | { readonly ok: false; readonly faults: readonly Fault[] }
@@ -36,18 +32,18 @@ export type Loaded = {
  */
 export async function loadSettings(file: string, env: NodeJS.ProcessEnv = process.env): Promise<Loaded> {
   const faults = new Faults(file);
-  const text = await readText(file, faults);
+  const filesRead = new FilesRead();
+  const files = filesRead.known;
+  const text = await readText(file, faults, filesRead);
   const tree = text === null ? null : parseTree(text, faults);
-  if (tree === null) return { ok: false, faults: faults.list(), files: [resolve(file)] };
+  if (tree === null) return { ok: false, faults: faults.list(), files };
 
-  const interpolation = new Interpolation(env);
+  const interpolation = new Interpolation(env, filesRead);
   const checker = new Checker(faults, interpolation);
   const sketch = (checker.check(tree, SCHEMA) ?? {}) as Sketch<ConfigFile>;
   if (tree.kind === 'map') new Rules(sketch, checker, faults).check();
   const tlsFiles = sketch.gateway?.tls;
-  const tls = tlsFiles === undefined ? null : await readTls(tlsFiles, checker, faults);
-  const named = [file, tlsFiles?.cert, tlsFiles?.key].filter((path) => path !== undefined);
-  const files = [...new Set([...named.map((path) => resolve(path)), ...interpolation.files])];
+  const tls = tlsFiles === undefined ? null : await readTls(tlsFiles, checker, faults, filesRead);
   if (!faults.none) return { ok: false, faults: faults.list(), files };
 
   // Without a fault nothing in the sketch is undefined but what may be left out.
@@ -58,15 +54,16 @@ export async function loadSettings(file: string, env: NodeJS.ProcessEnv = proces
 
 const SCHEMA: SchemaNode = schema;
 
-const LARGEST_FILE = 16 * 1024 * 1024;
-
-async function readText(file: string, faults: Faults): Promise<string | null> {
+/** From a pipe too. */
+async function readText(file: string, faults: Faults, filesRead: FilesRead): Promise<string | null> {
   const start = { line: 1, column: 1 };
   try {
     const bytes = await readFile(file);
+    filesRead.note(file, bytes);
     if (bytes.length <= LARGEST_FILE) return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     faults.add(start, '', 'the file is larger than 16MiB');
   } catch (error) {
+    filesRead.note(file, null);
     const reason = error instanceof TypeError && !('syscall' in error) ? notText(error) : ioReason(error);
     faults.add(start, '', `the file cannot be read: ${reason}`);
   }

@@ -1,7 +1,7 @@
 import type { Tls } from '../contracts/settings.ts';
 import type { Checker } from './check.ts';
 import type { Faults } from './faults.ts';
-import { readSmallFile } from './read-file.ts';
+import type { FilesRead } from './read-file.ts';
 import type { Sketch } from './rules.ts';
 import type { ConfigFile } from './schema.ts';
 
@@ -11,7 +11,12 @@ type Files = NonNullable<ConfigFile['gateway']['tls']>;
  * Resolves to what the files say. Null = a certificate or key cannot be read, is none, does not fit the other, or TLS
  * would refuse it; that is reported.
  */
-export async function readTls(files: Sketch<Files>, checker: Checker, faults: Faults): Promise<Tls | null> {
+export async function readTls(
+  files: Sketch<Files>,
+  checker: Checker,
+  faults: Faults,
+  filesRead: FilesRead,
+): Promise<Tls | null> {
   const report = (key: 'cert' | 'key', message: string): void => {
     const path = `gateway.tls.${key}`;
     const { place, shown } = checker.given(path);
@@ -20,7 +25,7 @@ export async function readTls(files: Sketch<Files>, checker: Checker, faults: Fa
   const read = (key: 'cert' | 'key'): Buffer | null => {
     const path = files[key];
     if (path === undefined) return null;
-    const file = readSmallFile(path);
+    const file = filesRead.read(path);
     if (file.ok) return file.content;
     report(key, `cannot be read: ${file.reason}`);
     return null;

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { lstat, readFile, readlink, stat } from 'node:fs/promises';
 import { dirname, join, parse, resolve, sep } from 'node:path';
+import { type KnownFiles, LARGEST_FILE } from './read-file.ts';
 
 /** Quiet time after an event before the files are read, so that an editor is done; at most `LONGEST_WAIT` in all. */
 const QUIET = 100;
@@ -12,43 +12,42 @@ const LONGEST_WAIT = 1000;
 const LOOK_ANYWAY = 10_000;
 
 export interface FileWatch {
-  /** Watches these files instead. One that was watched before keeps what is known of it, so that no change is missed. */
-  update(files: readonly string[]): void;
+  /** Watches these files instead. */
+  update(files: KnownFiles): void;
   /** `onChange` is not called any more. */
   close(): void;
 }
 
 /**
- * Calls `onChange` when the content of one of the files differs from what it was. Directories are watched, all that
+ * Calls `onChange` when the content of one of the files differs from what is known of it, be it that it changed before
+ * the watch began. Directories are watched, all that
  * lead to a file through symbolic links, so that a file that an editor renames into place and the swapped `..data` of a
  * Kubernetes ConfigMap are noticed. A file that is away is waited for, and counts when it is back with other content.
  * Does not keep the process alive, and never throws.
  */
-export function watchFiles(files: readonly string[], onChange: () => void): FileWatch {
+export function watchFiles(files: KnownFiles, onChange: () => void): FileWatch {
   return new Watch(files, onChange);
 }
 
 class Watch implements FileWatch {
   readonly #onChange: () => void;
-  readonly #digests = new Map<string, string | null>();
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #interval: NodeJS.Timeout;
-  #files: readonly string[] = [];
+  #known = new Map<string, Buffer | null>();
   #timer: NodeJS.Timeout | null = null;
   #firstEvent = 0;
   #looking = false;
   #wanted = 0;
   #closed = false;
 
-  constructor(files: readonly string[], onChange: () => void) {
+  constructor(files: KnownFiles, onChange: () => void) {
     this.#onChange = onChange;
     this.#interval = setInterval(() => void this.#look(), LOOK_ANYWAY).unref();
     this.update(files);
   }
 
-  update(files: readonly string[]): void {
-    this.#files = [...new Set(files.map((file) => resolve(file)))];
-    for (const known of this.#digests.keys()) if (!this.#files.includes(known)) this.#digests.delete(known);
+  update(files: KnownFiles): void {
+    this.#known = new Map(files);
     void this.#look();
   }
 
@@ -78,9 +77,9 @@ class Watch implements FileWatch {
     this.#looking = true;
     for (let done = 0; done < this.#wanted && !this.#closed;) {
       done = this.#wanted;
-      // Directories first: what changes after a digest is then an event.
+      // Directories first: what changes after a file was read is then an event.
       await this.#watchDirectories();
-      if (await this.#digest()) this.#report();
+      if (await this.#read()) this.#report();
     }
     this.#looking = false;
   }
@@ -89,24 +88,22 @@ class Watch implements FileWatch {
     if (!this.#closed) this.#onChange();
   }
 
-  /** Whether a known content changed. */
-  async #digest(): Promise<boolean> {
+  /** Whether a file has other content than is known. */
+  async #read(): Promise<boolean> {
     let changed = false;
-    for (const file of this.#files) {
-      const digest = await digestOf(file);
-      const known = this.#digests.get(file);
-      if (known === undefined) this.#digests.set(file, digest);
-      else if (digest !== null && digest !== known) {
-        this.#digests.set(file, digest);
-        changed = true;
-      }
+    const known = this.#known; // an update meanwhile is looked at next
+    for (const [file, before] of known) {
+      const content = await contentOf(file);
+      if (content === null || before?.equals(content) === true) continue;
+      known.set(file, content);
+      changed = true;
     }
     return changed;
   }
 
   async #watchDirectories(): Promise<void> {
     const wanted = new Map<string, string>();
-    for (const file of this.#files) {
+    for (const file of this.#known.keys()) {
       for (const directory of await directoriesOf(file)) {
         const identity = await identityOf(directory);
         if (identity !== null) wanted.set(identity, directory);
@@ -137,11 +134,11 @@ class Watch implements FileWatch {
   }
 }
 
-async function digestOf(file: string): Promise<string | null> {
+/** Null for what the configuration would not read either, and for a pipe, which has nothing to say a second time. */
+async function contentOf(file: string): Promise<Buffer | null> {
   try {
-    return createHash('sha256')
-      .update(await readFile(file))
-      .digest('base64');
+    const found = await stat(file);
+    return found.isFile() && found.size <= LARGEST_FILE ? await readFile(file) : null;
   } catch {
     return null;
   }

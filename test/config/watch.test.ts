@@ -1,8 +1,18 @@
-import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { watchFiles } from '../../src/config/watch.ts';
 import type { FileWatch } from '../../src/config/watch.ts';
+import type { KnownFiles } from '../../src/config/read-file.ts';
 import { scratch } from './support.ts';
 
 interface Observed {
@@ -12,10 +22,15 @@ interface Observed {
   count(): number;
 }
 
+/** The files as they are now. */
+function known(files: readonly string[]): KnownFiles {
+  return new Map(files.map((file) => [file, existsSync(file) ? readFileSync(file) : null]));
+}
+
 function observe(files: readonly string[]): Observed {
   let calls = 0;
   let called: (() => void) | null = null;
-  const watch = watchFiles(files, () => {
+  const watch = watchFiles(known(files), () => {
     calls += 1;
     called?.();
   });
@@ -136,7 +151,7 @@ test('a directory that is replaced by another of its name is still watched', asy
   await next;
 });
 
-test('update watches other files, and keeps what is known of those that stay', async () => {
+test('update watches other files, and no change is lost by it', async () => {
   const directory = scratch();
   const [stays, goes, comes] = ['stays', 'goes', 'comes'].map((name) => join(directory, name)) as [
     string,
@@ -146,7 +161,7 @@ test('update watches other files, and keeps what is known of those that stay', a
   for (const file of [stays, goes, comes]) writeFileSync(file, '1');
   const observed = observe([stays, goes]);
   await settled(directory);
-  observed.watch.update([stays, comes]);
+  observed.watch.update(known([stays, comes]));
   await settled(directory);
   writeFileSync(goes, '2');
   await settled(directory);
@@ -158,9 +173,32 @@ test('update watches other files, and keeps what is known of those that stay', a
   }
   // A change that nobody has looked at yet is not lost by an update.
   const next = observed.next();
+  const before = known([stays]);
   writeFileSync(stays, '3');
-  observed.watch.update([stays]);
+  observed.watch.update(before);
   await next;
+});
+
+test.each([
+  ['changed', '1'],
+  ['came', null],
+])('a file that %s since it was read is noticed', async (_, before) => {
+  const file = join(scratch(), 'a.yaml');
+  writeFileSync(file, '2');
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const watch = watchFiles(new Map([[file, before === null ? null : Buffer.from(before)]]), () =>
+    resolve(undefined),
+  );
+  onTestFinished(() => watch.close());
+  await promise;
+});
+
+test('a device that a refused configuration names is never read', async () => {
+  const directory = scratch();
+  const observed = observe([]);
+  observed.watch.update(new Map([['/dev/zero', null]]));
+  await settled(directory);
+  expect(observed.count()).toBe(0);
 });
 
 test('after close nothing is called', async () => {
