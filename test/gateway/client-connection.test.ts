@@ -321,6 +321,30 @@ describe('a client that goes away leaves nothing behind', () => {
   });
 });
 
+test.each(['in one piece with it', 'by itself'])(
+  'an empty line behind a request, %s, is no late request, and the next one is answered',
+  async (how) => {
+    const timeouts = { header: 200, connect: 2_000, response: 60_000, idle: 800, drain: 0 };
+    const wire = await startWire({ settings: { timeouts } });
+    const socket = await connected(wire);
+    let text = '';
+    socket.on('data', (chunk: string) => (text += chunk));
+    for (const path of ['a', 'b']) {
+      if (how === 'by itself') {
+        socket.write(anonymous(path));
+        await once(socket, 'data');
+        socket.write('\r\n');
+      } else {
+        socket.write(`${anonymous(path)}\r\n`);
+        await once(socket, 'data');
+      }
+    }
+    await once(socket, 'close');
+    expect(parseResponses(text).map(({ status }) => status)).toEqual([401, 401]);
+    await expectQuiet(wire);
+  },
+);
+
 test('a client that never reads is cut when nothing moved for the idle time', async () => {
   const wire = await startWire({
     settings: { timeouts: { header: 10_000, connect: 2_000, response: 60_000, idle: 300, drain: 0 } },

@@ -19,6 +19,9 @@ import { RequestLine } from './request-line.ts';
 /** How long a client that was given its last answer may go on sending before the connection is cut, in ms. */
 const LINGER = 2_000;
 
+const CR = 0x0d;
+const LF = 0x0a;
+
 /** Bytes that may wait behind a request in progress before the socket is no longer read, and a client that leaves not noticed. */
 const MOST_UNREAD = 64 * 1024;
 
@@ -282,7 +285,13 @@ export class ClientConnection implements HeldWrite, Watched, UpgradeHandshake {
   #readHead(): boolean {
     const bytes = this.#unread!;
     try {
-      if (!this.#headDue && !this.#section.unfinished) this.#since = this.now;
+      if (!this.#headDue && !this.#section.unfinished) {
+        if (isEmptyLine(bytes, this.#at, this.#end)) {
+          this.#unread = null;
+          return false;
+        }
+        this.#since = this.now;
+      }
       const behind = this.#section.readHead(bytes, this.#at, this.#end);
       if (behind === INCOMPLETE) {
         this.#unread = null;
@@ -415,6 +424,11 @@ const NO_FIELDS: string[] = [];
 
 const LATE = new Refusal('request_timeout', 'The header section took too long to arrive');
 const UNFINISHED = new Refusal('malformed_request', 'The request ends before it is complete');
+
+/** What old clients send behind a body: no head begins with it whose rest would be late (RFC 9112 section 2.2). */
+function isEmptyLine(bytes: Buffer, start: number, end: number): boolean {
+  return end - start === 2 && bytes[start] === CR && bytes[start + 1] === LF;
+}
 
 /** What an error of the readers means to the client. */
 function readingOf(error: unknown): Refusal {
