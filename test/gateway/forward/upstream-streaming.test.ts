@@ -58,7 +58,7 @@ test('a large chunked body arrives whole, and its chunks stay as they were', asy
 });
 
 test('a receiver that needs its chunks no longer gets the next ones in the same memory', async () => {
-  const sent = patterned(8 * MiB);
+  const sent = patterned(32 * MiB);
   await using upstream = await Upstream.start((socket) =>
     onMessage(socket, '\r\n\r\n', () => {
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${sent.length}\r\n\r\n`);
@@ -110,7 +110,7 @@ test('a receiver that takes no more stops the upstream, and gets the rest when i
   // Other exchanges go to and fro while this one stands still.
   for (let i = 0; i < 50; i++) await new Promise(setImmediate);
   expect(answer.events).toEqual(['head', 'data']);
-  expect(answer.received).toBeLessThanOrEqual(64 * 1024);
+  expect(answer.received).toBeLessThanOrEqual(256 * 1024); // one read
   expect(server!.writableLength).toBeGreaterThan(0);
 
   for (let i = 0; i < 10; i++) {
