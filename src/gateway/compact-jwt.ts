@@ -10,7 +10,7 @@ export interface JwtParts {
   readonly header: string;
   /** In base64url. */
   readonly payload: string;
-  /** In base64url, canonical. */
+  /** In base64url. */
   readonly signature: string;
 }
 
@@ -37,28 +37,29 @@ export function isJwtShaped(token: string): boolean {
   return first !== -1 && second !== -1 && !token.includes('.', second + 1);
 }
 
-/**
- * Takes a token apart for which `isJwtShaped` holds. The signature must be canonical base64url, and so must header and
- * payload be for `readPart`, since a second spelling of the same bytes would be a second token to the cache.
- * Throws `token_invalid`.
- */
+/** Takes a token apart for which `isJwtShaped` holds. */
 export function splitJwt(token: string): JwtParts {
   const first = token.indexOf('.');
   const second = token.indexOf('.', first + 1);
-  const signature = token.slice(second + 1);
-  if (decode(signature) <= 0) throw invalidToken('token', 'the signature is not base64url');
-  return { header: token.slice(0, first), payload: token.slice(first + 1, second), signature };
+  return {
+    header: token.slice(0, first),
+    payload: token.slice(first + 1, second),
+    signature: token.slice(second + 1),
+  };
 }
 
 /**
  * The signed and the signing bytes of a token that `splitJwt` took apart. They are good until the next call of anything
- * in this file.
+ * in this file. The signature must be canonical base64url, as header and payload must be for `readPart`: a second
+ * spelling of the same bytes would be a second token to the cache. Throws `token_invalid`.
  */
 export function signedBytes(token: string, { signature }: JwtParts): SignedBytes {
   const end = token.length - signature.length - 1;
   const workspace = room(token.length);
   workspace.write(token, 0, end, 'latin1');
   const length = workspace.write(signature, end, 'base64url');
+  if (length === 0 || workspace.toString('base64url', end, end + length) !== signature)
+    throw invalidToken('token', 'the signature is not base64url');
   return { input: workspace.subarray(0, end), signature: workspace.subarray(end, end + length) };
 }
 
