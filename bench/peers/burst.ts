@@ -6,7 +6,15 @@ import { median } from '../support/statistics.ts';
 import { startUpstream } from '../support/upstream.ts';
 import type { CaseContext, CaseResult } from './case.ts';
 import { coldTokens } from './cold-tokens.ts';
-import { pace, pacedFault, type PacedResult, saturatingRate } from './paced.ts';
+import {
+  leftOut,
+  type Pace,
+  pace,
+  pacedFault,
+  type PacedResult,
+  saturatingRate,
+  STALLS_LEFT_OUT,
+} from './paced.ts';
 import { withContender } from './started.ts';
 import { ISSUER, withWork } from './work.ts';
 import { prepareWorkloads, type Workload } from './workloads.ts';
@@ -76,7 +84,8 @@ export async function burst(context: CaseContext): Promise<CaseResult> {
     title: 'Latency of known tokens in a burst',
     how:
       `Known ${algorithm} tokens at a constant rate, a quarter of what saturates the contender: alone, beside ${NEW} ` +
-      `new tokens a second, and beside as many forged ones as known ones. ${rounds} rounds of ${seconds} s, medians.`,
+      `new tokens a second, and beside as many forged ones as known ones. ${rounds} rounds of ${seconds} s, medians. ` +
+      STALLS_LEFT_OUT,
     tables: [
       markdownTable(
         [
@@ -85,12 +94,14 @@ export async function burst(context: CaseContext): Promise<CaseResult> {
           ...BESIDE.map(({ name }) => `p99 ms, ${name}`),
           'new / quiet',
           'forged / quiet',
+          'left out',
         ],
         names.map((name) => [
           name,
           measured.find(({ contender }) => contender === name)!.rate.toFixed(0),
           ...BESIDE.map(({ name: beside }) => ms(p99(name, beside))),
           ...BESIDE.slice(1).map(({ name: beside }) => (p99(name, beside) / p99(name, 'quiet')).toFixed(2)),
+          leftOut(measured.filter(({ contender }) => contender === name).map(({ known }) => known)),
         ]),
         1,
       ),
@@ -128,16 +139,14 @@ async function measure(
   rate: number,
 ): Promise<Omit<Measured, 'beside'>> {
   const { seconds } = context.options;
-  const known = pace(context, running, workload, rate, Math.round(rate * seconds));
-  const otherRate = beside?.expect === 'refused' ? rate : NEW;
-  const other =
-    beside === null ? null : pace(context, running, beside, otherRate, Math.round(otherRate * seconds));
-  const [result, noise] = await Promise.all([known, other]);
-  const faults = [
-    pacedFault(result, 'answered'),
-    noise === null ? null : pacedFault(noise, beside!.expect),
-  ].filter((fault) => fault !== null);
-  return { contender: contender.name, rate, known: result, fault: faults[0] ?? null };
+  const paces: Pace[] = [{ workload, rate, requests: Math.round(rate * seconds) }];
+  if (beside !== null) {
+    const otherRate = beside.expect === 'refused' ? rate : NEW;
+    paces.push({ workload: beside, rate: otherRate, requests: Math.round(otherRate * seconds) });
+  }
+  const results = await pace(context, running, paces);
+  const faults = results.flatMap((result, at) => pacedFault(result, paces[at]!.workload.expect) ?? []);
+  return { contender: contender.name, rate, known: results[0]!, fault: faults[0] ?? null };
 }
 
 function ms(microseconds: number): string {

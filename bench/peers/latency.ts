@@ -5,7 +5,15 @@ import { median } from '../support/statistics.ts';
 import { newSigningKey } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 import type { CaseContext, CaseResult } from './case.ts';
-import { pace, pacedFault, partOf, type PacedResult, saturatingRate } from './paced.ts';
+import {
+  leftOut,
+  pace,
+  pacedFault,
+  partOf,
+  type PacedResult,
+  saturatingRate,
+  STALLS_LEFT_OUT,
+} from './paced.ts';
 import { startProven } from './started.ts';
 import { ISSUER, withWork } from './work.ts';
 import { prepareWorkloads } from './workloads.ts';
@@ -42,9 +50,10 @@ export async function latencyAtHalf(context: CaseContext): Promise<CaseResult> {
     for (let round = 1; round <= options.rounds; round++) {
       for (const { contender, running, paced } of started) {
         const { rate } = paced;
-        const result = await pace(context, running, known!, rate, Math.round(rate * options.seconds));
-        paced.rounds.push(result);
-        const { p50, p99, max } = result.latency;
+        const requests = Math.round(rate * options.seconds);
+        const [result] = await pace(context, running, [{ workload: known!, rate, requests }]);
+        paced.rounds.push(result!);
+        const { p50, p99, max } = result!.latency;
         say(
           `round ${round}/${options.rounds}  ${contender.name}: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)} ms`,
         );
@@ -57,7 +66,8 @@ export async function latencyAtHalf(context: CaseContext): Promise<CaseResult> {
     how:
       `Known ${options.algorithm} tokens at a constant rate, ${options.connections} connections: half of what the ` +
       `contender answers at most on its core, or what the load can send if that is less. From when a request is due, ${options.rounds} rounds of ` +
-      `${options.seconds} s, medians; the slowest of all.`,
+      `${options.seconds} s, medians; the slowest of all. ` +
+      STALLS_LEFT_OUT,
     tables: [tableOf(all)],
     groups: (['p50', 'p99'] as const).map((name) => ({
       ...{ title: name, unit: 'ms', digits: 2 },
@@ -101,6 +111,7 @@ function tableOf(all: readonly Paced[]): string {
     ms(Math.max(...paced.rounds.map(({ latency }) => latency.max))),
     ms(median(paced.rounds.map(({ late }) => late.p99))),
     `${(100 * Math.max(...paced.rounds.map(({ foreign }) => foreign ?? 0))).toFixed(0)} %`,
+    leftOut(paced.rounds),
   ]);
   return markdownTable(
     [
@@ -112,6 +123,7 @@ function tableOf(all: readonly Paced[]): string {
       'max ms',
       'load late, p99 ms',
       'core of others',
+      'left out',
     ],
     lines,
     1,

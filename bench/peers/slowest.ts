@@ -7,7 +7,7 @@ import { atMost } from '../support/requirement.ts';
 import { newSigningKey } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 import type { CaseContext, CaseResult } from './case.ts';
-import { pace, pacedFault, partOf, saturatingRate } from './paced.ts';
+import { leftOut, pace, pacedFault, partOf, saturatingRate, STALLS_LEFT_OUT } from './paced.ts';
 import { ISSUER, withWork } from './work.ts';
 import { prepareWorkloads } from './workloads.ts';
 
@@ -66,11 +66,11 @@ export async function slowestOfMany(context: CaseContext): Promise<CaseResult> {
           replace(realmgate.configFile, withDefaults(workspace, 'slowest', configOf(1 + (turn % 50)))),
         ),
       ]);
-      const result = await pace(context, running, known!, rate, REQUESTS);
+      const [result] = await pace(context, running, [{ workload: known!, rate, requests: REQUESTS }]);
       ending.abort();
       await disturbing;
       await realmgate.stop();
-      return { rate, result };
+      return { rate, result: result! };
     },
   );
   const { rate, result } = outcome;
@@ -82,7 +82,7 @@ export async function slowestOfMany(context: CaseContext): Promise<CaseResult> {
     how:
       `Known ${options.algorithm} tokens at half of the saturating rate, or what the load can send if that is less; every ${EVERY.reload} s another configuration ` +
       `is put in force, every ${EVERY.refresh} s the keys are fetched, every ${EVERY.scrape} s the metrics are read. ` +
-      'All processes of the gateway share one core.',
+      `All processes of the gateway share one core. ${STALLS_LEFT_OUT}`,
     tables: [
       markdownTable(
         [
@@ -92,13 +92,22 @@ export async function slowestOfMany(context: CaseContext): Promise<CaseResult> {
           'p99 ms',
           'max ms',
           'load late, max ms',
+          'left out',
           'reloads',
           'key fetches',
           'scrapes',
         ],
         [
           [
-            ...[String(result.requests), rate.toFixed(0), ms(p50), ms(p99), ms(max), ms(result.late.max)],
+            ...[
+              String(result.requests),
+              rate.toFixed(0),
+              ms(p50),
+              ms(p99),
+              ms(max),
+              ms(result.late.max),
+              leftOut([result]),
+            ],
             ...[String(done.reloads), String(done.fetches), String(done.scrapes)],
           ],
         ],

@@ -36,11 +36,11 @@ function cpuTicks(pid: number): readonly [user: number, system: number] {
   return [Number(fields[11]), Number(fields[12])];
 }
 
-/** Microseconds since the start of the machine in which a core was not idle, or was another machine's. */
+/** Microseconds since the start of the machine in which a core was not idle. What another machine took is not in it. */
 export function coreTime(core: number): number {
   const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'latin1'))?.[1] ?? '';
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(' ').map(Number);
-  return ((user + nice + system + irq + softirq + steal) / TICKS) * 1e6;
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.split(' ').map(Number);
+  return ((user + nice + system + irq + softirq) / TICKS) * 1e6;
 }
 
 /** Null where the kernel keeps no such statistics. */
