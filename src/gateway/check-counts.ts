@@ -1,4 +1,5 @@
 import { Refusal } from '../errors.ts';
+import { refusalOf, type Verdict } from './token-refusal.ts';
 
 /** How a token check can end. */
 export const CHECK_RESULTS = [
@@ -38,25 +39,26 @@ export class CheckCounts {
     this.#results.valid_cached++;
   }
 
-  good(): void {
-    this.#results.valid++;
+  ended(verdict: Verdict): Verdict {
+    if (verdict instanceof Refusal) this.#results[isResult(verdict.code) ? verdict.code : 'internal_error']++;
+    else this.#results.valid++;
+    return verdict;
   }
 
-  bad(error: unknown): void {
-    const code = error instanceof Refusal ? error.code : 'internal_error';
-    this.#results[isResult(code) ? code : 'internal_error']++;
+  /** A bug kept the check from ending. */
+  broken(): void {
+    this.#results.internal_error++;
   }
 
-  /** Counts how the check ends, and ends the same way. */
-  async outcomeOf<T>(check: Promise<T>): Promise<T> {
-    try {
-      const value = await check;
-      this.good();
-      return value;
-    } catch (error) {
-      this.bad(error);
-      throw error;
-    }
+  /** Counts how the check ends, and ends the same way; a refusal that it rejects with is its verdict. */
+  outcomeOf(check: Promise<Verdict>): Promise<Verdict> {
+    return check.then(
+      (verdict) => this.ended(verdict),
+      (error: unknown) => {
+        if (!(error instanceof Refusal)) this.broken();
+        return this.ended(refusalOf(error));
+      },
+    );
   }
 
   totals(): CheckTotals {

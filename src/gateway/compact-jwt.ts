@@ -51,52 +51,48 @@ export function splitJwt(token: string): JwtParts {
 /**
  * The signed and the signing bytes of a token that `splitJwt` took apart. They are good until the next call of anything
  * in this file. The signature must be canonical base64url, as header and payload must be for `readPart`: a second
- * spelling of the same bytes would be a second token to the cache. Throws `token_invalid`.
+ * spelling of the same bytes would be a second token to the cache.
  */
-export function signedBytes(token: string, { signature }: JwtParts): SignedBytes {
+export function signedBytes(token: string, { signature }: JwtParts): SignedBytes | TokenRefusal {
   const end = token.length - signature.length - 1;
   const workspace = room(token.length);
   workspace.write(token, 0, end, 'latin1');
   const length = workspace.write(signature, end, 'base64url');
   if (length === 0 || workspace.toString('base64url', end, end + length) !== signature)
-    throw invalidToken('token', 'the signature is not base64url');
+    return invalidToken('token', 'the signature is not base64url');
   return { input: workspace.subarray(0, end), signature: workspace.subarray(end, end + length) };
 }
 
-/** Reads a header or a payload, which must be a JSON object in UTF-8. Throws `token_invalid`. */
-export function readPart(part: string, name: PartName): JwtJson {
-  const text = decodeText(part, name);
-  return { object: parseObject(text, name), text };
+/** Reads a header or a payload, which must be a JSON object in UTF-8. */
+export function readPart(part: string, name: PartName): JwtJson | TokenRefusal {
+  const length = decode(part);
+  if (length < 0) return invalidToken('token', `the ${name} is not base64url`);
+  if (!beginsObject(length)) return notAnObject(name);
+  const text = workspace.toString('utf8', 0, length);
+  // What stands for bytes that are not UTF-8 may also stand for itself.
+  if (text.includes('\ufffd') && !isUtf8(workspace.subarray(0, length)))
+    return invalidToken('token', `the ${name} is not UTF-8`);
+  const object = parseObject(text);
+  return object === null ? notAnObject(name) : { object, text };
 }
 
 /**
  * No object may name a member twice (RFC 7515 section 4, RFC 7519 section 4): `JSON.parse` keeps the last of two,
  * another parser the first. It costs as much as parsing, so that only tokens with a good signature are worth it.
- * Throws `token_invalid`.
+ * Null = it does not.
  */
-export function checkMemberNames({ object, text }: JwtJson, name: PartName): void {
+export function checkMemberNames({ object, text }: JwtJson, name: PartName): TokenRefusal | null {
   // What is written as JSON.stringify writes it, which names nothing twice, needs no closer look: a third of the time.
-  if (JSON.stringify(object) === text) return;
-  if (namesMemberTwice(text)) throw invalidToken('token', `the ${name} names a member twice`);
+  if (JSON.stringify(object) === text) return null;
+  return namesMemberTwice(text) ? invalidToken('token', `the ${name} names a member twice`) : null;
 }
 
-function decodeText(part: string, name: PartName): string {
-  const length = decode(part);
-  if (length < 0) throw invalidToken('token', `the ${name} is not base64url`);
-  if (!beginsObject(length)) throw notAnObject(name);
-  const text = workspace.toString('utf8', 0, length);
-  // What stands for bytes that are not UTF-8 may also stand for itself.
-  if (text.includes('\ufffd') && !isUtf8(workspace.subarray(0, length)))
-    throw invalidToken('token', `the ${name} is not UTF-8`);
-  return text;
-}
-
-/** `text` begins as an object, so that what parses is one. */
-function parseObject(text: string, name: PartName): JsonObject {
+/** `text` begins as an object, so that what parses is one. Null = it does not parse. */
+function parseObject(text: string): JsonObject | null {
   try {
     return withoutStack(() => JSON.parse(text) as JsonObject);
   } catch {
-    throw notAnObject(name);
+    return null;
   }
 }
 

@@ -14,6 +14,7 @@ import { isRealmPath, passThrough } from './passthrough.ts';
 import { readHead } from './request-head.ts';
 import type { RequestRecord } from './request-record.ts';
 import { takeRouteLimits } from './route-limits.ts';
+import type { Verdict } from './token-refusal.ts';
 
 /**
  * The whole life of a request, from its header section to the upstream. The order is part of the contract: what is
@@ -36,19 +37,16 @@ export function handleRequest(gateway: Gateway, exchange: Exchange): void {
       return;
     }
     const credential = readCredential(head, exchange.handshake !== null, gateway.settings.limits.tokenBytes);
-    const principal =
+    const verdict =
       credential.token === null
         ? null
         : gateway.authenticator.authenticate(credential.token, service?.route.realm ?? null);
-    if (principal instanceof Promise) {
-      principal
-        .then((verified) => admit(gateway, incoming, service, verified, credential.subprotocols))
-        .catch((error: unknown) => gateway.refuse(exchange, record, error));
-    } else if (principal instanceof Refusal) {
-      gateway.refuse(exchange, record, principal);
-    } else {
-      admit(gateway, incoming, service, principal, credential.subprotocols);
-    }
+    const proceed = (known: Verdict | null) => {
+      if (known instanceof Refusal) gateway.refuse(exchange, record, known);
+      else admit(gateway, incoming, service, known, credential.subprotocols);
+    };
+    if (!(verdict instanceof Promise)) proceed(verdict);
+    else verdict.then(proceed).catch((error: unknown) => gateway.refuse(exchange, record, error));
   } catch (error) {
     gateway.refuse(exchange, record, error);
   }

@@ -31,15 +31,18 @@ export class Introspection {
   async claimsOf(token: string, realm: RealmState, verified: JsonObject): Promise<JsonObject | null> {
     const answer = await this.#ask(token, realm.name);
     if (answer === null) return null;
-    if (answer['iss'] !== undefined && !realm.rules.issuers.includes(issuerOf(answer))) {
-      throw invalidToken('issuer', 'the issuer is not accepted');
+    if (answer['iss'] !== undefined) {
+      const issuer = issuerOf(answer);
+      if (issuer instanceof TokenRefusal) throw issuer;
+      if (!realm.rules.issuers.includes(issuer)) throw invalidToken('issuer', 'the issuer is not accepted');
     }
     const type = answer['token_type'];
     if (type !== undefined && !(typeof type === 'string' && type.toLowerCase() === 'bearer')) {
       throw invalidToken('type', 'the token is not an access token');
     }
     const claims = { ...answer, ...verified };
-    checkClaims(claims, realm.rules, this.#now());
+    const refused = checkClaims(claims, realm.rules, this.#now());
+    if (refused !== null) throw refused;
     if (claims['sub'] === undefined) throw invalidToken('subject', 'the subject is missing');
     return claims;
   }

@@ -1,4 +1,5 @@
 import { signedBytes, type JwtParts } from './compact-jwt.ts';
+import { invalidToken, TokenRefusal } from './token-refusal.ts';
 import type { SignatureVerifier } from './signature-verifier.ts';
 import { TurnQueue } from './turn-queue.ts';
 import { WorkQueue } from './work-queue.ts';
@@ -18,26 +19,32 @@ export class SignatureChecks {
   readonly #long = new WorkQueue(POOLED, BACKLOG);
 
   /**
-   * What `judge` makes of whether the signature of a token is good; at once where it can be. Throws or rejects with what
+   * What `judge` makes of the signature's fault, null for a good one; at once where it can be. Throws or rejects with what
    * `judge` throws, and rejects with `overloaded` when too many checks wait.
    */
   check<T>(
     verifier: SignatureVerifier,
     token: string,
     parts: JwtParts,
-    judge: (good: boolean) => T | Promise<T>,
+    judge: (fault: TokenRefusal | null) => T | Promise<T>,
   ): T | Promise<T> {
     if (verifier.brief) {
       return this.#brief.run(() => {
-        const { input, signature } = signedBytes(token, parts);
-        return judge(verifier.verify(input, signature));
+        const bytes = signedBytes(token, parts);
+        if (bytes instanceof TokenRefusal) return judge(bytes);
+        return judge(faultOf(verifier.verify(bytes.input, bytes.signature)));
       });
     }
     return this.#long
-      .run(() => {
-        const { input, signature } = signedBytes(token, parts);
-        return verifier.verifyInPool(Buffer.from(input), Buffer.from(signature));
+      .run(async () => {
+        const bytes = signedBytes(token, parts);
+        if (bytes instanceof TokenRefusal) return bytes;
+        return faultOf(await verifier.verifyInPool(Buffer.from(bytes.input), Buffer.from(bytes.signature)));
       })
       .then(judge);
   }
+}
+
+function faultOf(good: boolean): TokenRefusal | null {
+  return good ? null : invalidToken('signature', 'the signature is wrong');
 }

@@ -1,3 +1,4 @@
+import type { Principal } from '../contracts/principal.ts';
 import { type ErrorCode, Refusal } from '../errors.ts';
 import { withoutStack } from './without-stack.ts';
 
@@ -22,6 +23,15 @@ export class TokenRefusal extends Refusal {
     super(code, detail, retryAfter === undefined ? {} : { retryAfter });
     this.check = check;
   }
+}
+
+/** Who a token speaks for, or why it is not accepted. */
+export type Verdict = Principal | Refusal;
+
+/** A refusal that a step ended with by way of an error. Throws what is none. */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  throw error;
 }
 
 /** By check and detail. One serves all tokens: what a flood of bad ones throws is made once. */

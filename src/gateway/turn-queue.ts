@@ -23,8 +23,14 @@ export class TurnQueue {
   run<T>(work: () => T | Promise<T>): T | Promise<T> {
     if (this.#left > 0 && this.#waiting.length === 0) return this.#spend(work);
     if (this.#waiting.length >= this.#backlog) return Promise.reject(overloaded());
-    const { promise, resolve } = Promise.withResolvers<T>();
-    this.#waiting.push(() => resolve(Promise.try(work)));
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#waiting.push(() => {
+      try {
+        resolve(work());
+      } catch (error) {
+        reject(error);
+      }
+    });
     return promise;
   }
 
