@@ -30,7 +30,8 @@ export function checkHeader(header: JsonObject): CheckedHeader | TokenRefusal {
   }
   if (typeof alg !== 'string' || !KNOWN_ALGORITHMS.has(alg))
     return invalidToken('token', 'the algorithm is not accepted');
-  if (kid !== undefined && typeof kid !== 'string') return invalidToken('token', 'the key id is not a string');
+  if (kid !== undefined && typeof kid !== 'string')
+    return invalidToken('token', 'the key id is not a string');
   return { alg, kid: kid ?? null };
 }
 
