@@ -22,7 +22,7 @@ interface Log {
 const NAMESPACES = ['--pid', '--fork', '--kill-child', '--mount', '--mount-proc'];
 
 /**
- * Tries each means once, for real, and tells what is missing. Rejects where there is no bash. `folder`: an empty one that
+ * Tries all means at once, for real, then each by itself, and tells what is missing. Rejects where there is no bash. `folder`: an empty one that
  * is its own for the time.
  */
 export async function probeIsolation(
@@ -45,6 +45,16 @@ export async function probeIsolation(
     trial({ confinement, place, command: [bash, '-c', command], environment, marker, folder, hidden });
 
   const confined = unshare === null ? null : { bash, namespace: namespaceOf(unshare) };
+  const parent = dirname(folder);
+  const hidden = '[[ $(echo ../*) == ../trial && -d $PWD ]]';
+  const arrived = `[[ -f ${SECRETS_DIRECTORY}/trial/key ]]`;
+  if (confined !== null) {
+    await mkdir(SECRETS_DIRECTORY, { recursive: true }).catch(() => undefined); // only root may, and overlay needs it not
+    // Most systems give all of it: one trial tells so, and every start waits for it.
+    if (await works(confined, 'mount', `${hidden} && ${arrived}`, [parent])) {
+      return { confinement: confined, secrets: 'mount', hides: true };
+    }
+  }
   if (confined === null || !(await works(confined, 'none', 'true'))) {
     log.warn(
       { missing: 'PID namespaces' },
@@ -53,16 +63,13 @@ export async function probeIsolation(
     );
     return { confinement: plain, secrets: null, hides: false };
   }
-  const parent = dirname(folder);
-  const hides = await works(confined, 'none', '[[ $(echo ../*) == ../trial && -d $PWD ]]', [parent]);
+  const hides = await works(confined, 'none', hidden, [parent]);
   if (!hides) {
     log.warn(
       { missing: 'mount --no-canonicalize' },
       'Services can read the data directory: it cannot be hidden',
     );
   }
-  await mkdir(SECRETS_DIRECTORY, { recursive: true }).catch(() => undefined); // only root may, and overlay needs it not
-  const arrived = `[[ -f ${SECRETS_DIRECTORY}/trial/key ]]`;
   for (const place of ['mount', 'overlay'] as const) {
     // A layer over /etc would hide what is mounted below it, such as a container's resolv.conf.
     if (place === 'overlay' && (await mountsBelowEtc())) continue;
