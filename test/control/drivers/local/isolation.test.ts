@@ -23,7 +23,12 @@ async function probe(fails: string) {
   const told: object[] = [];
   const log = { warn: (fields: object) => void told.push(fields) };
   const environment = { PATH: `${programs}:${PATH}` };
-  const { secrets, hides } = await probeIsolation(environment, `isolation-${process.pid}/trial/0`, trial, log);
+  const { secrets, hides } = await probeIsolation(
+    environment,
+    `isolation-${process.pid}/trial/0`,
+    trial,
+    log,
+  );
   return { secrets, hides, told, attempts: readFileSync(attempts, 'utf8').length };
 }
 
