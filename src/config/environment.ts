@@ -60,3 +60,12 @@ export function keepCompiledCode(dataDir: string): void {
   const { status } = enableCompileCache(directory);
   if (status === constants.compileCacheStatus.ENABLED) process.env['NODE_COMPILE_CACHE'] = directory;
 }
+
+/**
+ * What a worker process inherits. V8 takes compiled code only with the flags that it was compiled with, which are not
+ * those of the primary: the workers have a place of their own for it.
+ */
+export function workerEnvironment(): NodeJS.ProcessEnv {
+  const { NODE_COMPILE_CACHE: kept } = process.env;
+  return kept === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: join(kept, 'workers') };
+}

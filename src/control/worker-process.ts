@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { workerEnvironment } from '../config/environment.ts';
 import type { Snapshot } from '../contracts/snapshot.ts';
 import type { FromWorker, Inquiry, Replies, ToWorker } from '../contracts/worker-messages.ts';
 import type { Taker } from './connection-dealer.ts';
@@ -14,14 +15,12 @@ const LEAN_HTTP = new URL(`../lean-http${EXTENSION}`, import.meta.url).href;
 const LAST_BREATH = 1_000;
 
 /**
- * How V8 runs in a worker. After a burst of new tokens it would place what requests allocate among the long-lived
- * objects for good (8 us a request), and with its usual young generation streamed buffers live on for 50 MiB and more.
- * A smaller one than this costs more than it saves: 5 us a request with 2 MiB. `gc` is for what streams bodies.
+ * How V8 runs in a worker. With its usual young generation streamed buffers live on for 50 MiB and more. A smaller one
+ * than this costs more than it saves: 5 us a request with 2 MiB. Flags that may come later are set by `worker-flags.ts`.
  */
 export const WORKER_FLAGS: readonly string[] = [
-  '--no-allocation-site-pretenuring',
   '--max-semi-space-size=8',
-  '--expose-gc',
+  `--import=${new URL(`../worker-flags${EXTENSION}`, import.meta.url).href}`,
 ];
 
 /** After so many ms a worker is asked whether a connection came: one without free descriptors is not even told. */
@@ -66,6 +65,7 @@ export class WorkerProcess implements Taker {
     this.#child = fork(PROGRAM, [], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: [...process.execArgv, ...WORKER_FLAGS, `--import=${LEAN_HTTP}`],
+      env: workerEnvironment(),
     });
     const { promise, resolve } = Promise.withResolvers<WorkerEnd>();
     this.gone = promise;

@@ -3,8 +3,11 @@ import { join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
+import { freePort } from '../support/free-port.ts';
 import { RealmServer } from './realm-server.ts';
 import { serve, temporaryFolder } from './serve-process.ts';
+
+const USERS = [{ username: 'alice', password: 'alice', roles: [] }];
 
 /** The data directory after a start and an end of an installation that takes nothing itself. */
 async function dataAfterStart(mode: number): Promise<string> {
@@ -37,4 +40,24 @@ test('the data directory has none where the installation takes it', async () => 
   const { process } = await serve({ realms: [realm.settings], gateway: { workers: 1 } });
   expect(await process.stop()).toEqual({ code: 0, signal: null });
   expect(existsSync(join(process.folder, 'data/compiled'))).toBe(false);
+});
+
+test('what one start has compiled is taken by every process of the next', async () => {
+  const folder = temporaryFolder();
+  const start = async (env: Record<string, string>): Promise<string> => {
+    const { process } = await serve(
+      {
+        gateway: { workers: 1 },
+        embeddedRealm: { listen: `127.0.0.1:${await freePort()}`, name: 'demo', users: USERS },
+      },
+      { folder, env: { NODE_COMPILE_CACHE: join(folder, 'compiled'), ...env } },
+    );
+    expect(await process.stop()).toEqual({ code: 0, signal: null });
+    return process.stderr;
+  };
+  await start({});
+  const told = await start({ NODE_DEBUG_NATIVE: 'COMPILE_CACHE' });
+  const [taken, refused] = ['accepted', 'rejected'].map((what) => told.split(` was ${what}`).length - 1);
+  expect(taken).toBeGreaterThan(300);
+  expect(refused).toBe(0);
 });
