@@ -85,6 +85,7 @@ export class Authenticator {
     const known = this.#known(token, realm);
     if (known !== null) {
       this.#counts.hit();
+      this.#signatures.giveWay();
       return known;
     }
     const pending = this.#inProgress.get(token);

@@ -10,13 +10,18 @@ const BACKLOG = 1024;
 /** Long checks in the thread pool at a time. It has four threads, which name look-ups for upstreams share. */
 const POOLED = 4;
 
-/** Milliseconds of each turn of the event loop for brief checks: what a request with a known token waits for. */
-const TURN_SHARE = 0.25;
+/** Milliseconds of a turn of the event loop for brief checks. Beside requests with known tokens it is far less. */
+const TURN_SHARE = 0.5;
 
 /** A worker's signature checks: brief ones on its own thread, a few in each turn, the others in the thread pool. */
 export class SignatureChecks {
   readonly #brief = new TurnQueue(TURN_SHARE, BACKLOG);
   readonly #long = new WorkQueue(POOLED, BACKLOG);
+
+  /** A request that needs no check was let in: those like it shall not wait for a burst of checks. */
+  giveWay(): void {
+    this.#brief.giveWay();
+  }
 
   /**
    * What `judge` makes of the signature's fault, null for a good one; at once where it can be. Throws or rejects with what

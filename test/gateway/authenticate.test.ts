@@ -1,5 +1,6 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Refusal } from '../../src/errors.ts';
+import { SignatureChecks } from '../../src/gateway/signature-checks.ts';
 import type { SigningKey } from './token-fixtures.ts';
 import {
   ALGORITHMS,
@@ -285,6 +286,17 @@ describe('the cache', () => {
       misses: 1,
       entries: 1,
     });
+  });
+
+  it('has the checks of new tokens give way to known ones', async () => {
+    const gaveWay = vi.spyOn(SignatureChecks.prototype, 'giveWay');
+    onTestFinished(() => gaveWay.mockRestore());
+    const bench = benchWith(realmWith([rsa]));
+    const token = await sign(rsa);
+    await outcome(bench, token);
+    expect(gaveWay).not.toHaveBeenCalled();
+    await outcome(bench, token);
+    expect(gaveWay).toHaveBeenCalledOnce();
   });
 
   it('checks a token once that several requests bring at the same time', async () => {
