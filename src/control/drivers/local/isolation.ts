@@ -22,8 +22,8 @@ interface Log {
 const NAMESPACES = ['--pid', '--fork', '--kill-child', '--mount', '--mount-proc'];
 
 /**
- * Tries all means at once, for real, then each by itself, and tells what is missing. Rejects where there is no bash. `folder`: an empty one that
- * is its own for the time.
+ * Tries all means at once, for real, and where that fails each by itself; tells what is missing. Rejects where there is
+ * no bash. `folder`: an empty one that is its own for the time.
  */
 export async function probeIsolation(
   environment: Readonly<Record<string, string>>,
