@@ -36,7 +36,7 @@ export class TurnQueue {
     this.#now = now;
   }
 
-  /** Other work was done in this turn, and the next of its kind shall wait for little: the next shares are small ones. */
+  /** Other work was done in this turn, and more of it shall wait for little: the next shares are small ones. */
   giveWay(): void {
     this.#crowded = CROWDED_TURNS;
   }
